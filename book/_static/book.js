@@ -1,0 +1,30 @@
+// Small repairs that need the finished page. Nothing here is needed to read.
+(() => {
+  // A page opened from a folder may not fetch other pages: no excerpts under search results there.
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined")
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+  // What scrolls sideways can be reached and scrolled by keyboard.
+  const boxes = "div.math, .cell_output .output, pre, .pst-scrollable-table-container";
+  const reach = () =>
+    document.querySelectorAll(boxes).forEach((box) => {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    });
+  let waiting;
+  const later = () => { clearTimeout(waiting); waiting = setTimeout(reach, 100); };
+  addEventListener("load", () => {
+    reach();
+    addEventListener("resize", later);
+    document.addEventListener("toggle", later, true);
+    if (window.MathJax && MathJax.startup) MathJax.startup.promise.then(reach);
+  });
+
+  // Print what is folded away.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("article details:not([open])")];
+    opened.forEach((d) => { d.open = true; });
+  });
+  addEventListener("afterprint", () => opened.forEach((d) => { d.open = false; }));
+})();

@@ -1,0 +1,198 @@
+"""Claims: numbers that a chapter asserts, checked where measured and recorded for the page.
+
+``claim("nice-log-det", error, at_most=1e-10, text="...", data="exact")`` raises when the bound is
+violated, prints one steady line, and in a notebook hangs the full record on that output's metadata
+(key ``claim``), where ``tools/pages.py`` finds it. Outside a notebook use :func:`recording`.
+"""
+
+import math
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from numbers import Real
+from typing import Any
+
+ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
+DATA = ("real", "real, proxy labels", "simulated", "exact")
+_active: list[list[dict[str, Any]]] = []
+
+
+class ClaimError(AssertionError):
+    """A claim was violated; ``record`` holds what was measured, in full."""
+
+    def __init__(self, message: str, record: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+def claim(
+    id: str,
+    measured: Any,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    near: tuple[float, float] | None = None,
+    floor: float | tuple[str, float] | None = None,
+    oracle: float | tuple[str, float] | None = None,
+    unit: str = "",
+    text: str = "",
+    data: str,
+    seed: int | None = None,
+    device: Any = None,
+) -> float:
+    """Assert a measured number, record it, and return it as a float.
+
+    Parameters
+    ----------
+    id : ``chapter-slug``, in lower case, unique in the book: ``nice-digits-nats``.
+    measured : a number, or a tensor or array that holds one.
+    at_least, at_most : bounds, either or both.
+    near : (value, tolerance): the claim is ``abs(measured - value) <= tolerance``.
+    floor, oracle : what to read it against, a number or (name, number): a baseline or the noise,
+        and what cannot be beaten. Recorded and printed, not asserted.
+    unit : of all these numbers, ``"nats"``. text : what was measured, half a sentence.
+    data : ``"real"``, ``"real, proxy labels"``, ``"simulated"`` or ``"exact"``.
+    seed, device : by default the notebook's ``SEED``; the measured tensor's device, else the CPU.
+
+    Raises
+    ------
+    ClaimError : the bound is violated, or measured is not finite.
+    ValueError : no bound, or a bound, a number, an id or a label of another form.
+    """
+    if not isinstance(id, str) or not ID.fullmatch(id):
+        raise ValueError(f"id must look like 'nice-log-det', got {id!r}")
+    if data not in DATA:
+        raise ValueError(f"data must be one of {', '.join(map(repr, DATA))}, got {data!r}")
+    if any(other["id"] == id for records in _active for other in records):
+        raise ValueError(f"claim {id} is made twice in one recording, but ids must be unique")
+    value, bound, shell = _number("measured", measured), _bound(at_least, at_most, near), _shell()
+    record = {
+        "id": id,
+        "text": text,
+        "holds": margin(bound, value) >= 0,
+        "measured": value if math.isfinite(value) else str(value),  # JSON knows no NaN
+        "bound": bound,
+        "floor": _reference("floor", floor),
+        "oracle": _reference("oracle", oracle),
+        "unit": unit,
+        "data": data,
+        "seed": shell.user_ns.get("SEED") if seed is None and shell else seed,
+        "device": _device(getattr(measured, "device", "cpu") if device is None else device),
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in ("numpy", "torch")},
+    }
+    line = describe(record)
+    for records in _active:
+        records.append(record)
+    if shell:
+        from IPython.display import publish_display_data
+
+        publish_display_data({"text/plain": line}, metadata={"claim": record})
+    else:
+        print(line)
+    if not record["holds"]:
+        raise ClaimError(line, record)
+    return value
+
+
+@contextmanager
+def recording() -> Iterator[list[dict[str, Any]]]:
+    """Collect the records of the claims made inside, violated ones included.
+
+    A repeated id raises ValueError in here; in a notebook, where cells are run again, the build does.
+    """
+    records: list[dict[str, Any]] = []
+    _active.append(records)
+    try:
+        yield records
+    finally:
+        _active[:] = [other for other in _active if other is not records]
+
+
+def margin(bound: dict[str, Any], value: float | str) -> float:
+    """How far inside a record's ``bound`` a value lies: negative when outside or not finite."""
+    value = float(value)
+    if not math.isfinite(value):
+        return -math.inf
+    if "near" in bound:
+        centre, tolerance = bound["near"]
+        return tolerance - abs(value - centre)
+    low, high = bound.get("at_least", -math.inf), bound.get("at_most", math.inf)
+    return min(value - low, high - value)
+
+
+def describe(record: dict[str, Any]) -> str:
+    """The line that a claim prints. Tests of notebooks mask its measured numbers."""
+    parts = [f"claim {record['id']}: {'holds' if record['holds'] else 'FAILS'}"]
+    parts.append(f"measured {show(record['measured'])} {record['unit']}".rstrip())
+    parts.append(describe_bound(record["bound"]))
+    for kind in ("floor", "oracle"):
+        if record[kind]:
+            name = record[kind]["name"]
+            parts.append(f"{kind} {show(record[kind]['value'])}" + (f" ({name})" if name else ""))
+    return " | ".join(parts)
+
+
+def describe_bound(bound: dict[str, Any]) -> str:
+    """A bound in words: ``at least 50 and at most 60``, ``1 within 0.001``."""
+    if "near" in bound:
+        return "{:.6g} within {:.6g}".format(*bound["near"])
+    return " and ".join(f"{name.replace('_', ' ')} {limit:.6g}" for name, limit in bound.items())
+
+
+def show(value: float | str) -> str:
+    """A measured number with four significant digits."""
+    return f"{float(value):.4g}"
+
+
+def _number(name: str, value: Any) -> float:
+    """A float from a number, or from a tensor or array that holds exactly one."""
+    if hasattr(value, "item") and hasattr(value, "shape"):
+        if math.prod(value.shape) != 1:
+            raise ValueError(f"{name} must be one number, got shape {tuple(value.shape)}")
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if name != "measured" and not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
+
+
+def _bound(at_least: Any, at_most: Any, near: Any) -> dict[str, Any]:
+    """The bound as it is recorded; ValueError unless it is a sensible one."""
+    given = {"at_least": at_least, "at_most": at_most}
+    bound = {name: _number(name, limit) for name, limit in given.items() if limit is not None}
+    if near is not None:
+        if bound or not isinstance(near, tuple | list) or len(near) != 2:
+            raise ValueError(f"near must be (value, tolerance) and the only bound, got {near!r}")
+        bound = {"near": [_number("near", part) for part in near]}
+        if bound["near"][1] < 0:
+            raise ValueError(f"near's tolerance must not be negative, got {near[1]!r}")
+    if not bound:
+        raise ValueError("a claim needs a bound: at_least, at_most or near")
+    if len(bound) == 2 and bound["at_least"] > bound["at_most"]:
+        raise ValueError(f"at_least must not exceed at_most, got {at_least} and {at_most}")
+    return bound
+
+
+def _reference(kind: str, value: Any) -> dict[str, Any] | None:
+    """A floor or an oracle as it is recorded."""
+    name, number = value if isinstance(value, tuple) else ("", value)
+    return None if value is None else {"name": name, "value": _number(kind, number)}
+
+
+def _shell() -> Any:
+    """The running IPython shell, or None."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
+def _device(device: Any) -> str:
+    """``CPU``, or what the accelerator calls itself."""
+    if str(device).startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return "CPU" if str(device) == "cpu" else str(device)

@@ -1,0 +1,1 @@
+"""House rules as functions from a tree of files to a list of complaints, one line each."""
