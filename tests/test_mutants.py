@@ -56,7 +56,13 @@ def test_wrong():
     assert double(1) == 3
 """
 GOOD = Mutant(
-    "twice", "factor", "twice.py", "2 * x", "3 * x", "misread", ("tests/test_twice.py::test_double",)
+    "twice",
+    "factor",
+    "twice.py",
+    "2 * x",
+    "3 * x",
+    "misread",
+    ("tests/test_twice.py::test_double",),
 )
 HERE = "tests/test_twice.py::"
 
@@ -109,7 +115,9 @@ def test_a_syntax_error_is_refused(small_bench):
 
 
 def test_an_error_while_importing_is_refused(small_bench):
-    ((verdict, detail),) = verdicts(small_bench, before="class Walk", after="import nowhere\nclass Walk")
+    ((verdict, detail),) = verdicts(
+        small_bench, before="class Walk", after="import nowhere\nclass Walk"
+    )
     assert verdict == "refused" and "nowhere" in detail
 
 
@@ -133,7 +141,11 @@ def test_another_exception_is_refused_unless_declared(small_bench):
 
 
 def test_a_failed_raises_is_an_assertion(small_bench):
-    lenient = {"before": "x: float)", "after": "x: float = 0)", "caught_by": (HERE + "test_raises",)}
+    lenient = {
+        "before": "x: float)",
+        "after": "x: float = 0)",
+        "caught_by": (HERE + "test_raises",),
+    }
     assert verdicts(small_bench, **lenient) == [("caught", "assertion")]
 
 
@@ -142,8 +154,9 @@ def test_an_endless_loop_is_a_catch_only_where_declared(project):
     with Bench(project, limit=2) as bench:
         assert verdicts(bench, **endless) == [("refused", "timeout")]
         assert verdicts(bench, by="timeout", **endless) == [("caught", "timeout")]
-        assert verdicts(bench, by="timeout") == [("refused", "call ended by assertion, not by "
-                                                  "timeout: assert 9.0 == (2 * 3.0)")]
+        assert verdicts(bench, by="timeout") == [
+            ("refused", "call ended by assertion, not by timeout: assert 9.0 == (2 * 3.0)")
+        ]
         assert verdicts(bench) == [("caught", "assertion")]  # the server is still there
 
 

@@ -35,6 +35,13 @@ def mark_claims(app, doctree, docname):
             node["classes"].append("fr-claim")
 
 
+def plain_citations(app, pagename, templatename, context, doctree):
+    """docutils calls the bibliography a list, though its entries are none: drop the role."""
+    context["body"] = context.get("body", "").replace(
+        'role="list" class="citation-list"', 'class="citation-list"'
+    )
+
+
 def name_chinese(app, pagename, templatename, context, doctree):
     """``lang="zh"`` on Chinese runs, for the right glyphs and the right voice."""
     skip = r"<(script|style|title|svg|textarea)\b.*?</\1>|<[^>]*>"
@@ -69,9 +76,11 @@ function splitQuery(query) {
 
 
 def setup(app):
+    app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it, nobody here reads it
     app.add_search_language(SearchBoth)
     app.connect("source-read", expand_repository)
     app.connect("doctree-resolved", keep_display_math)
     app.connect("doctree-resolved", mark_claims)
+    app.connect("html-page-context", plain_citations)
     app.connect("html-page-context", name_chinese, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

@@ -42,8 +42,8 @@ def claim(
     data: str,
     seed: int | None = None,
     device: Any = None,
-) -> float:
-    """Assert a measured number, record it, and return it as a float.
+) -> None:
+    """Assert a measured number, print it beside its bound, and record it.
 
     Parameters
     ----------
@@ -95,14 +95,13 @@ def claim(
         print(line)
     if not record["holds"]:
         raise ClaimError(line, record)
-    return value
 
 
 @contextmanager
 def recording() -> Iterator[list[dict[str, Any]]]:
     """Collect the records of the claims made inside, violated ones included.
 
-    A repeated id raises ValueError in here; in a notebook, where cells are run again, the build does.
+    A repeated id raises ValueError here; in a notebook, where cells run twice, the build does.
     """
     records: list[dict[str, Any]] = []
     _active.append(records)
@@ -137,9 +136,9 @@ def describe(record: dict[str, Any]) -> str:
 
 
 def describe_bound(bound: dict[str, Any]) -> str:
-    """A bound in words: ``at least 50 and at most 60``, ``1 within 0.001``."""
+    """A bound in words: ``at least 50 and at most 60``, ``within 0.001 of 1``."""
     if "near" in bound:
-        return "{:.6g} within {:.6g}".format(*bound["near"])
+        return "within {1:.6g} of {0:.6g}".format(*bound["near"])
     return " and ".join(f"{name.replace('_', ' ')} {limit:.6g}" for name, limit in bound.items())
 
 

@@ -56,7 +56,13 @@ def mnist(split: str, *, download: bool | None = None) -> Labelled:
 
 
 def fashion_mnist(split: str, *, download: bool | None = None) -> Labelled:
-    """Load Fashion-MNIST; arguments, results and errors as for `mnist`."""
+    """Load Fashion-MNIST; results and errors as for `mnist`.
+
+    Parameters
+    ----------
+    split : "train" (N = 60,000) or "test" (N = 10,000).
+    download : allow a download; None asks the environment variable ``FLOW_RANK_DOWNLOAD``.
+    """
     return _idx_pair("fashion-mnist", split, download)
 
 

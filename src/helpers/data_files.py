@@ -114,7 +114,8 @@ def _download(label: str, file: File, urls: Sequence[str], target: Path) -> Path
                 stale.unlink(missing_ok=True)
         for url in urls:
             try:
-                with tqdm.tqdm(desc=label, unit="B", unit_scale=True, leave=False) as bar:
+                # pooch puts the true total in, but asks bool(bar) first, so it must have one
+                with tqdm.tqdm(desc=label, total=1, unit="B", unit_scale=True, leave=False) as bar:
                     fetch = pooch.HTTPDownloader(bar, chunk_size=1 << 16, timeout=30)
                     fetch(url + file.name, str(part), None)
             except requests.RequestException as error:
@@ -173,7 +174,7 @@ def paths(name: str, *names: str, download: bool | None = None) -> list[Path]:
 
 
 def path(name: str, *, download: bool | None = None) -> Path:
-    """Give the path of a data set that is one file; see `paths`."""
+    """Give the path of the data set called `name`, which is one file; `download` as in `paths`."""
     if name in REGISTRY and len(REGISTRY[name].files) != 1:
         files = [file.name for file in REGISTRY[name].files]
         raise ValueError(f"expected a data set of one file, got {name} with {files}: use paths")

@@ -22,7 +22,7 @@ class File:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set and the places it comes from."""
+    """One data set and the places it comes from; `origin` is markdown."""
 
     about: str
     origin: str
@@ -45,7 +45,7 @@ def _idx_files(*checksums: str) -> tuple[File, ...]:
 REGISTRY = {
     "digits": Dataset(
         about="1,797 handwritten digits, 8 x 8 pixels, values 0 to 16",
-        origin="E. Alpaydin and C. Kaynak, UCI repository, test part (doi.org/10.24432/C50P49)",
+        origin="E. Alpaydin and C. Kaynak, [UCI](https://doi.org/10.24432/C50P49), test part",
         licence="CC BY 4.0",
         files=(
             File(
@@ -71,7 +71,7 @@ REGISTRY = {
     ),
     "mnist": Dataset(
         about="70,000 handwritten digits (60,000 train, 10,000 test), 28 x 28 pixels",
-        origin="Y. LeCun, C. Cortes and C. J. C. Burges (yann.lecun.com/exdb/mnist)",
+        origin="Y. LeCun, C. Cortes and C. J. C. Burges, [MNIST](http://yann.lecun.com/exdb/mnist/)",
         licence="CC BY-SA 3.0",
         files=_idx_files(
             "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -86,7 +86,7 @@ REGISTRY = {
     ),
     "fashion-mnist": Dataset(
         about="70,000 pictures of clothes (60,000 train, 10,000 test), 28 x 28 pixels",
-        origin="H. Xiao, K. Rasul and R. Vollgraf, Zalando (arXiv:1708.07747)",
+        origin="H. Xiao, K. Rasul and R. Vollgraf, [Zalando](https://arxiv.org/abs/1708.07747)",
         licence="MIT",
         files=_idx_files(
             "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",

