@@ -173,7 +173,7 @@ def test_a_recording_ends_with_an_error():
 @given(FINITE, st.sampled_from([{"at_least": -3.0}, {"near": [1.0, 5.0]}, {"at_most": 2.0}]))
 def test_margin_is_the_distance_to_the_bound(measured, bound):
     room = margin(bound, measured)
-    inwards = 1 if "at_least" in bound or measured < 1 and "near" in bound else -1
+    inwards = 1 if "at_least" in bound or (measured < 1 and "near" in bound) else -1
     assert margin(bound, measured - inwards * room) == pytest.approx(0, abs=1e-6)
 
 

@@ -159,6 +159,19 @@ def test_dequantised_likelihood_is_a_lower_bound():
         assert log_p.mean() < log_p.exp().mean().log()
 
 
+def test_no_dequantised_model_beats_the_ceiling():
+    """Mean log p over a bin of width 1/n cannot pass D log n, however sharp the density."""
+    flow, n = random_flow(dim=2, prior=Gaussian()), 4
+    u = torch.cartesian_prod(*2 * [(torch.arange(400, dtype=torch.float64) + 0.5) / 400])
+    ceiling = 2 * math.log(n)
+    for sharpness in (0.0, 2.0, 4.0):  # log_scale: each step squeezes the mass of the model
+        nn.init.constant_(flow.layers[-1].log_scale, sharpness)
+        centre = flow.inverse(torch.zeros(1, 2, dtype=torch.float64)).detach()
+        corner = centre - 0.5 / n  # the bin that suits the model best
+        assert flow.log_prob(corner + u / n).mean() < ceiling
+    assert flow.log_prob(centre) > ceiling  # a single point passes it with ease
+
+
 def test_bits_per_dim():
     # A uniform density on [0, 1)^D says nothing: log2(levels) bits for each number.
     assert bits_per_dim(torch.tensor(0.0), 64, 17).item() == pytest.approx(math.log2(17))

@@ -1,12 +1,13 @@
 """Toy targets: their exact densities against quadrature, a finer rule, and their own samples."""
 
+import itertools
 import math
 
 import pytest
 import torch
 from scipy import integrate, stats
 
-from helpers.toy import GaussianMixture, TwoMoons
+from helpers.toy import GaussianMixture, TwoMoons, equal_volume_floor
 
 
 def generator(seed=0):
@@ -83,7 +84,44 @@ def test_moons_samples_follow_the_density():
     assert stats.chi2(common.sum().item() - 1).sf(chi2) > 0.01
 
 
+def cells(extent, n):
+    axis = (torch.arange(n, dtype=torch.float64) + 0.5) * (2 * extent / n) - extent
+    return torch.cartesian_prod(axis, axis), (2 * extent / n) ** 2
+
+
+def test_equal_volume_floor_in_closed_form():
+    """0 for a Gaussian of any shape; 1 - log 2 for a uniform density of any shape."""
+    points, area = cells(8.0, 1000)
+    for cov in ([[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.6], [0.6, 0.3]]):
+        log_p = torch.from_numpy(stats.multivariate_normal(cov=cov).logpdf(points.numpy()))
+        assert equal_volume_floor(log_p, area) == pytest.approx(0, abs=1e-4)
+    inside = (points.abs() < torch.tensor([3.0, 0.5])).all(1) | ((points - 4).norm(dim=1) < 1)
+    log_p = torch.where(inside, -math.log(inside.sum() * area), -math.inf)
+    assert equal_volume_floor(log_p, area) == pytest.approx(1 - math.log(2), abs=1e-4)
+
+
+def test_equal_volume_floor_is_the_best_rearrangement():
+    """By brute force: every way to lay the levels of a scaled Gaussian on 6 cells, every scale."""
+    mass = torch.tensor([0.05, 0.3, 0.1, 0.25, 0.2, 0.1], dtype=torch.float64)
+    area = 1.0
+    enclosed = torch.arange(6, dtype=torch.float64) + 0.5
+    best = math.inf
+    for scale in torch.linspace(0.05, 2, 300, dtype=torch.float64):
+        levels = scale.log() - scale * enclosed
+        for order in itertools.permutations(range(6)):
+            best = min(best, (mass * (mass.log() - levels[list(order)])).sum().item())
+    assert equal_volume_floor(mass.log(), area) == pytest.approx(best, abs=1e-4)
+
+
 def test_bad_input():
+    for call in (
+        lambda: equal_volume_floor(torch.zeros(3, 3), 1.0),
+        lambda: equal_volume_floor(torch.full((3,), math.nan), 1.0),
+        lambda: equal_volume_floor(torch.zeros(3), 0.0),
+        lambda: equal_volume_floor(torch.zeros(3), 1.0),
+    ):
+        with pytest.raises(ValueError, match="got"):
+            call()
     for call in (
         lambda: TwoMoons(0.0),
         lambda: TwoMoons().sample(0),

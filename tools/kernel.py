@@ -16,7 +16,7 @@ import nbformat
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from traitlets import default
 
@@ -83,7 +83,7 @@ def execute(
     """
     notebook.cells.append(nbformat.v4.new_code_cell(METER))
     start = time.monotonic()
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
         kernel_name="python3",
@@ -91,9 +91,13 @@ def execute(
         allow_errors=all_cells,
         record_timing=False,
         store_widget_state=True,  # nbclient 0.11 fails on output widgets without; tidy drops it
-        extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"],
+        extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=50"],
         resources={"metadata": {"path": str(folder)}},
-    ).execute(env=variables)
+    )
+    try:
+        client.execute(env=variables)
+    except AssertionError as error:  # nbclient ends so when it is interrupted
+        raise DeadKernelError("interrupted") from error
     wall = time.monotonic() - start
     used = json.loads("".join(out.text for out in notebook.cells.pop().outputs))
     # Of a run that had to share its cores the clock says too much; of one with children, the CPU.

@@ -8,48 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from torch import Tensor
 
 from helpers.inline import Pack, page
+from helpers.plane import box
 from helpers.still import still
-
-
-def box(extent: float | Sequence[float]) -> tuple[float, float, float, float]:
-    """(x_low, x_high, y_low, y_high); a number r stands for the square from -r to r."""
-    e = (-extent, extent) * 2 if isinstance(extent, int | float) else tuple(map(float, extent))
-    if len(e) != 4 or not np.isfinite(e).all() or e[0] >= e[1] or e[2] >= e[3]:
-        raise ValueError(f"extent must be (x_low < x_high, y_low < y_high) or r > 0, got {extent}")
-    return e
-
-
-def mesh(extent: float | Sequence[float], n: int) -> Tensor:
-    """Centres of n x n cells that fill ``extent``, (n, n, 2); [i, j] is (x_j, y_i), y_0 lowest."""
-    x0, x1, y0, y1 = box(extent)
-    at = (torch.arange(n) + 0.5) / n
-    return torch.stack(torch.meshgrid(x0 + (x1 - x0) * at, y0 + (y1 - y0) * at, indexing="xy"), -1)
-
-
-def lattice(extent: float | Sequence[float], n_lines: int = 13, n_between: int = 4) -> Tensor:
-    """Points on a square grid's lines, (2, L, P, 2), L = n_lines, P = (L - 1) n_between + 1.
-
-    [0, l] runs along the first coordinate, [1, l] along the second. Push its points through a map,
-    ``flow(g.reshape(-1, 2)).reshape(g.shape)``, for the ``grid`` of `Particles`.
-    """
-    x0, x1, y0, y1 = box(extent)
-    fine, coarse = (torch.linspace(0, 1, n) for n in ((n_lines - 1) * n_between + 1, n_lines))
-    along = torch.stack(torch.meshgrid(fine, coarse, indexing="xy"), -1)
-    lines = torch.stack([along, along.flip(-1)])
-    return torch.tensor([x0, y0]) + torch.tensor([x1 - x0, y1 - y0]) * lines
 
 
 class Particles:
     """Particles and a grid that move through frames, with the density of each frame beside them.
 
     Between two frames everything moves on straight lines (exact for additive couplings and for
-    Euler steps) and the density is cross-faded. Frames are evenly spaced on the clock; a run, a
+    Euler steps). Frames are evenly spaced on the clock; a run, a
     grid and a density may each have its own number of them.
 
     Parameters
@@ -65,6 +37,9 @@ class Particles:
     grid : `lattice` pushed through the frames, (K, 2, L, P, 2), or run -> such
     heat : densities on `mesh` over ``extent`` at the frames, (K, H, W); or run -> such, or
         run -> {level -> such}. Each array has its own colour scale.
+    moves : how far the points of `mesh` go until the next frame, (K - 1, h, w, 2); with it the
+        density moves between frames as they do, instead of being cross-faded, which is exact
+        where the map between two frames is a shear
     extent : (x_low, x_high, y_low, y_high), or r for a square; by default all particles are seen
     backwards : names of the runs that begin at the last frame
     titles : above the particles, above the density
@@ -94,6 +69,7 @@ class Particles:
         groups: Mapping[str, tuple[Tensor, Sequence[str]]] | None = None,
         grid: Tensor | Mapping[str, Tensor] | None = None,
         heat: Tensor | Mapping[str, Tensor | Mapping[object, Tensor]] | None = None,
+        moves: Tensor | None = None,
         extent: float | Sequence[float] | None = None,
         backwards: Sequence[str] = (),
         titles: tuple[str, str] = ("particles", "density"),
@@ -103,6 +79,8 @@ class Particles:
     ) -> None:
         if not runs or not caption.strip():
             raise ValueError("runs and caption must not be empty")
+        if heat is not None and extent is None:
+            raise ValueError("heat needs the extent of the mesh it was computed on, got None")
         for what, given in (("groups", groups), ("grid", grid), ("heat", heat)):
             _known(what, given, runs)
         _known("backwards", dict.fromkeys(backwards), runs)
@@ -114,14 +92,22 @@ class Particles:
             )
             for name, run in runs.items()
         ]
-        paths = [pack.arrays[level["points"]] for run in listed for level in run["levels"]]
+        points = [level["points"] for run in listed for level in run["levels"]]
+        paths = [pack.arrays[i] for i in points]
         shown = pack.arrays[listed[0]["levels"][-1]["points"]]
+        if min(map(len, paths)) < 2:
+            raise ValueError("runs must have at least 2 frames, got 1")
         if labels and {len(p) for p in paths} != {len(labels)}:
             raise ValueError(f"labels must name each of {len(shown)} frames, got {len(labels)}")
         if follow is not None and not 0 <= follow < shown.shape[1]:
             raise ValueError(f"follow must be a particle 0..{shown.shape[1] - 1}, got {follow}")
         if extent is None:
             extent = max(1.05 * np.abs(p).max() for p in paths) or 1.0
+        field = pack.moving("moves", moves, ("K - 1", "h", "w", 2), "moves", (2, 3))
+        heats = {level["heat"] for run in listed for level in run["levels"]} - {None}
+        n_heats = {len(pack.arrays[i]) for i in heats}
+        if moves is not None and n_heats != {len(moves) + 1}:
+            raise ValueError(f"moves must go between heat's {n_heats} frames, got {len(moves)}")
         has_grid = any(run["grid"] is not None for run in listed)
         meta = {
             "extent": box(extent),
@@ -135,16 +121,18 @@ class Particles:
             "seconds": seconds or (0.8 * (len(shown) - 1) if labels else 5),
             "show": ({"grid": True} if has_grid else {}) | {"particles": True, "trails": trails},
             "ramp": "".join(to_hex(c)[1:] for c in colormaps["cividis"](np.linspace(0, 1, 17))),
+            "moves": field,
             "runs": listed,
         }
         alt = f"{titles[0]} of {listed[0]['name']} at three frames; the caption says what to see."
         picture = still(pack, listed[0], meta)
         self._html = page("particles", meta, pack, still=picture, alt=alt, caption=caption)
         self._said = "; ".join(
-            f"{run['name']} ({', '.join(level['name'] for level in run['levels'])})"
+            " ".join([run["name"], *(level["name"] for level in run["levels"])]).strip()
             for run in listed
-        ).replace(" ()", "")
-        self.n_bytes, self.error = len(self._html.encode()), pack.error
+        )
+        self.n_bytes = len(self._html.encode())
+        self.error = max(pack.specs[i]["step"] / 2 for i in points)
 
     def _repr_html_(self) -> str:
         return self._html
@@ -170,7 +158,7 @@ def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dic
     listed = [
         {
             "name": str(level),
-            "points": pack.moving("particles", p, ("K", "N", 2), f"runs[{name!r}]"),
+            "points": pack.moving("particles", p, ("K", "N", 2), f"runs[{name!r}]", (1,)),
             "heat": pack.density(_of(heat, level), f"heat of {name!r}"),
         }
         for level, p in levels.items()
@@ -178,10 +166,15 @@ def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dic
     counts = {pack.arrays[level["points"]].shape[1] for level in listed}
     if len(counts) != 1:
         raise ValueError(f"runs[{name!r}] must have levels of equal size, got {sorted(counts)}")
-    lines = pack.moving("grid", grid, ("K", 2, "L", "P", 2), f"grid of {name!r}")
+    lines = pack.moving("grid", grid, ("K", 2, "L", "P", 2), f"grid of {name!r}", (1, 4, 4))
     if lines is not None:
         n_lines, n_points = pack.arrays[lines].shape[2:4]
-        if n_lines < 2 or n_points < n_lines or (n_points - 1) % (n_lines - 1):
+        if (
+            len(pack.arrays[lines]) < 2
+            or n_lines < 2
+            or n_points < n_lines
+            or (n_points - 1) % (n_lines - 1)
+        ):
             raise ValueError(f"grid must be a lattice, got {n_lines} lines of {n_points} points")
     if group is not None:
         numbers, called = group

@@ -61,14 +61,12 @@ class Pack:
     arrays : as given, in float64
     specs : what base.js needs to read each of them
     sizes : bytes of base64 by what they hold
-    error : the largest error that rounding to 12 bits made in any coordinate
     """
 
     def __init__(self) -> None:
         self.arrays: list[np.ndarray] = []
         self.specs: list[dict] = []
         self.sizes: dict[str, int] = {}
-        self.error = 0.0
         self._known: dict[int, tuple[object, int]] = {}
         self._deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
         self._stream = b""
@@ -101,25 +99,22 @@ class Pack:
         share = np.rint(127 * np.sqrt(np.minimum(array / most, 1)))
         return self._store("heat", value, array, {"shape": array.shape, "most": most}, share)
 
-    def moving(self, what: str, value, shape: tuple, name: str) -> int | None:
-        """Coordinates (K >= 2, ..., 2) in 12 bits, as differences from frame to frame.
+    def moving(self, what: str, value, shape: tuple, name: str, along: tuple) -> int | None:
+        """Coordinates of this shape, 2 last, in 12 bits, as differences along some axes.
 
-        Lines of points (five dimensions) are stored as bends: second differences along them.
+        ``along`` counts axes after the coordinates have gone first; what changes evenly along an
+        axis named twice takes next to no room.
         """
         if value is None or id(value) in self._known:
             return None if value is None else self._known[id(value)][1]
         array = checked(name, value, shape)
-        if len(array) < 2:
-            raise ValueError(f"{name} must have at least 2 frames, got {len(array)}")
         low = float(f"{array.min():.9g}")
         step = float(f"{max((array.max() - low) / LEVELS, 1e-12):.9g}")
-        self.error = max(self.error, step / 2)
         whole = np.moveaxis(np.rint((array - low) / step).astype(np.int32), -1, 0)
-        axes = [1, 4, 4] if whole.ndim == 5 else [1]
-        for axis in axes:
+        for axis in along:
             whole = np.diff(whole, axis=axis, prepend=0)
         zigzag = np.where(whole < 0, -2 * whole - 1, 2 * whole)
-        spec = {"shape": whole.shape, "low": low, "step": step, "diffs": axes}
+        spec = {"shape": whole.shape, "low": low, "step": step, "diffs": along}
         return self._store(what, value, array, spec, zigzag & 255, zigzag >> 8)
 
     def text(self) -> str:

@@ -178,8 +178,10 @@ class Bench:
     def require_passing(self, tests: list[str]) -> None:
         """Refused unless each test exists and passes on the untouched copy (asked once each)."""
         new = sorted(set(tests) - set(self.baseline))
-        for file in sorted({test.split("::")[0] for test in new}):
-            self._ask(warm=sorted(_imports(self.root / file)))
+        files = sorted({test.split("::")[0] for test in new})
+        warm = [self.root / file for file in files] + list(self.clean.rglob("*.py"))
+        self._ask(warm=sorted(set().union(*map(_imports, warm))))
+        for file in files:
             mine = [test for test in new if test.split("::")[0] == file]
             answer = self._run(self.clean, mine, self.limit)
             for test in mine:
@@ -252,15 +254,15 @@ def _cases(answer: dict, test: str) -> list[dict]:
 
 
 def _imports(path: Path) -> set[str]:
-    """Third-party modules that a test file imports anywhere."""
+    """Third-party modules that a file may import anywhere, `from` names taken for modules, too."""
     names = set()
     if path.is_file():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module)
-    local = {"helpers", "tests", "mutants", "tools", "conftest"}
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    local = {"helpers", "tests", "mutants", "rules", "tools", "conftest"}
     return {name for name in names if name.split(".")[0] not in local}
 
 

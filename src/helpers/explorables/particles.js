@@ -1,40 +1,33 @@
 // Particles and a deforming grid over frames, with the density beside them.
-// A figure tells what it shows in its dataset: position, run, level, mean, std, picked, x, y.
+// The figure's dataset says what is shown: position, run, level, mean, std, picked, x, y, playing.
 
-const PALETTE = ["--a", "--b", "--c", "--d", "--noise"];
+const INKS = ["--ink", "--a", "--b", "--c", "--d", "--noise"];
 const ICONS = {
   back: "M15 4 5 10l10 6z", play: "M5 4l10 6-10 6z", pause: "M5 4h3.5v12H5zM11.5 4H15v12h-3.5z",
-  prev: "M12.5 4 6.5 10l6 6", next: "M7.5 4l6 6-6 6",
+  prev: "M12.5 4l-6 6 6 6", next: "M7.5 4l6 6-6 6",
 };
-const MARGIN = { left: 28, right: 6, top: 6, bottom: 20 };
+const LEFT = 28, RIGHT = 6, TOP = 6, BOTTOM = 20;
 
-enliven("particles", (figure, meta, arrays) => {
-  const [x0, x1, y0, y1] = meta.extent, [word, first, last] = meta.clock;
-  const frames = meta.steps, stops = frames * Math.ceil(160 / frames);
-  const state = {
-    run: 0, levels: meta.runs.map((run) => run.levels.length - 1), at: 0, playing: 0,
-    show: { ...meta.show }, picked: meta.follow,
-  };
-  const run = () => meta.runs[state.run];
-  const level = () => run().levels[state.levels[state.run]];
-  const clockAt = (at) => first + (last - first) * at;
-  const discrete = meta.labels.length > 0;
+enliven("particles", (figure, live, meta, arrays) => {
+  const { extent: [x0, x1, y0, y1], clock: [word, first, last], steps, labels, runs } = meta;
+  const fine = steps * Math.ceil(160 / steps), named = labels.length > 0, near = 1e-6;
+  const levelOf = runs.map((r) => r.levels.length - 1), shown = meta.show;
+  let now = 0, at = runs[0].back ? 1 : 0, picked = meta.follow, playing = 0, ticket = 0, peak = 0;
+  const run = () => runs[now], level = () => run().levels[levelOf[now]];
+  const paths = () => arrays[level().points];
 
-  // ---- data ------------------------------------------------------------------------------------
-  // Value of an array of frames between two of them: linear, which is exact for a shear.
-  const blend = (array, at) => {
-    const [, K] = array.shape, plane = array.data.length / 2 / K;
-    const f = at * (K - 1), k = Math.min(Math.floor(f), K - 2), s = f - k, out = [];
-    for (const c of [0, 1]) {
-      const low = array.data.subarray((c * K + k) * plane, (c * K + k + 1) * plane);
-      const high = array.data.subarray((c * K + k + 1) * plane, (c * K + k + 2) * plane);
-      out.push(low.map((v, i) => v + s * (high[i] - v)));
-    }
-    return out;
+  // ---- data: an array is [coordinate][frame][...] ----------------------------------------------
+  const frame = (count) => {
+    const f = at * (count - 1), k = Math.min(Math.floor(f), Math.max(count - 2, 0));
+    return [k, f - k];
   };
-  const points = () => blend(arrays[level().points], state.at);
-  const path = (i) => {
-    const { shape: [, K, n], data } = arrays[level().points];
+  const blend = ({ shape: [, K], data }) => {
+    const size = data.length / 2 / K, [k, s] = frame(K);
+    return [0, 1].map((c) => data.subarray((c * K + k) * size, (c * K + k + 1) * size)
+      .map((v, i) => v + s * (data[(c * K + k + 1) * size + i] - v)));
+  };
+  const way = (i) => {
+    const { shape: [, K, n], data } = paths();
     return Array.from({ length: K }, (_, k) => [data[k * n + i], data[(K + k) * n + i]]);
   };
   const moments = (values) => {
@@ -42,457 +35,415 @@ enliven("particles", (figure, meta, arrays) => {
     const sum = values.reduce((a, b) => a + (b - mean) ** 2, 0);
     return [mean, Math.sqrt(sum / Math.max(values.length - 1, 1))];
   };
-  const groupOf = (i) => (run().group === null ? -1 : arrays[run().group].data[i]);
-  const css = (name) => getComputedStyle(figure).getPropertyValue(name).trim();
-  const colour = (group) => css(group < 0 ? "--ink" : PALETTE[group % PALETTE.length]);
+  const groups = () => (run().group === null ? null : arrays[run().group].data);
+  const groupOf = (i) => (groups() ? groups()[i] + 1 : 0);
+  const css = (name) => getComputedStyle(figure).getPropertyValue(name);
+  const ink = (group) => css(INKS[group && (group - 1) % 5 + 1]);
 
   // ---- pictures --------------------------------------------------------------------------------
-  const { left, right, top, bottom } = MARGIN;
   const aspect = (width) =>
-    Math.round((width - left - right) * (y1 - y0) / (x1 - x0)) + top + bottom;
-  const toX = (x, width) => left + (x - x0) / (x1 - x0) * (width - left - right);
-  const toY = (y, height) => height - bottom - (y - y0) / (y1 - y0) * (height - top - bottom);
+    Math.round((width - LEFT - RIGHT) * (y1 - y0) / (x1 - x0)) + TOP + BOTTOM;
+  let g, width, height;
+  const toX = (x) => LEFT + (x - x0) / (x1 - x0) * (width - LEFT - RIGHT);
+  const toY = (y) => height - BOTTOM - (y - y0) / (y1 - y0) * (height - TOP - BOTTOM);
+  const line = (points) => {
+    g.beginPath();
+    points.forEach(([x, y]) => g.lineTo(toX(x), toY(y)));
+    g.stroke();
+  };
+  const disc = (x, y, radius) => {
+    g.moveTo(toX(x) + radius, toY(y));
+    g.arc(toX(x), toY(y), radius, 0, 7);
+  };
+  const pen = (stroke, thick = 1, alpha = 1) =>
+    Object.assign(g, { strokeStyle: stroke, lineWidth: thick, globalAlpha: alpha });
 
-  const axes = (g, width, height, lines) => {
+  // Axes with ticks at round numbers, and inside them whatever `paint` paints.
+  const plot = (canvas, paint) => {
+    [g, width, height] = begin(canvas, aspect);
     const span = Math.max(x1 - x0, y1 - y0);
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50].find((s) => span / s <= 7) || span / 5;
     g.font = "11px system-ui, sans-serif";
     g.fillStyle = css("--soft");
-    g.strokeStyle = css("--rule");
-    g.lineWidth = 1;
-    const line = (a, b, c, d) => { g.beginPath(); g.moveTo(a, b); g.lineTo(c, d); g.stroke(); };
+    g.lineJoin = g.lineCap = "round";
+    pen(css("--rule"));
+    const ticks = (low, high, mark) => {
+      for (let i = Math.ceil(low / step - near); i * step <= high + near; i++)
+        mark(i * step, number(i * step, step < 1 ? 1 : 0));
+    };
     g.textAlign = "center";
-    for (let i = Math.ceil(x0 / step); i * step <= x1 + 1e-9; i++) {
-      const x = toX(i * step, width);
-      if (lines && i === 0) line(x, top, x, height - bottom);
-      line(x, height - bottom, x, height - bottom + 3);
-      g.fillText(number(i * step, step < 1 ? 1 : 0), x, height - 4);
-    }
+    ticks(x0, x1, (x, text) => {
+      g.fillText(text, toX(x), height - 5);
+      line([[x, y0], [x, x ? y0 - span * 0.01 : y1]]);
+    });
     g.textAlign = "right";
-    for (let i = Math.ceil(y0 / step); i * step <= y1 + 1e-9; i++) {
-      const y = toY(i * step, height);
-      if (lines && i === 0) line(left, y, width - right, y);
-      line(left - 3, y, left, y);
-      g.fillText(number(i * step, step < 1 ? 1 : 0), left - 6, y + 3.5);
-    }
-  };
-  const inside = (g, width, height, paint) => {
+    ticks(y0, y1, (y, text) => {
+      g.fillText(text, LEFT - 6, toY(y) + 4);
+      line([[x0, y], [y ? x0 - span * 0.01 : x1, y]]);
+    });
     g.save();
     g.beginPath();
-    g.rect(left, top, width - left - right, height - top - bottom);
+    g.rect(LEFT, TOP, width - LEFT - RIGHT, height - TOP - BOTTOM);
     g.clip();
     paint();
     g.restore();
-    g.strokeStyle = css("--edge");
-    g.lineWidth = 1;
-    g.strokeRect(left + 0.5, top + 0.5, width - left - right - 1, height - top - bottom - 1);
+    pen(css("--edge"));
+    line([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]);
   };
 
-  // Families of lines [c][family][line][point]; every second cell between them is shaded.
-  const paintGrid = (g, width, height) => {
+  // The grid is [family][line][point]; every second cell between its lines is shaded.
+  const paintGrid = () => {
     const array = arrays[run().grid], [, , , L, P] = array.shape, m = (P - 1) / (L - 1);
-    const [xs, ys] = blend(array, state.at);
-    const go = (family, line, from, to, start) => {
-      for (let p = from; from <= to ? p <= to : p >= to; p += from <= to ? 1 : -1) {
-        const i = (family * L + line) * P + p, x = toX(xs[i], width), y = toY(ys[i], height);
-        if (start && p === from) g.moveTo(x, y); else g.lineTo(x, y);
+    const [xs, ys] = blend(array);
+    const go = (family, l, from, to) => {
+      const step = Math.sign(to - from);
+      for (let p = from; p !== to + step; p += step) {
+        const i = (family * L + l) * P + p;
+        g.lineTo(toX(xs[i]), toY(ys[i]));
       }
     };
     g.fillStyle = css("--cell");
     g.beginPath();
     for (let r = 0; r < L - 1; r++)
       for (let c = r % 2; c < L - 1; c += 2) {
-        go(0, r, c * m, (c + 1) * m, true);
+        const i = r * P + c * m;
+        g.moveTo(toX(xs[i]), toY(ys[i]));
+        go(0, r, c * m, (c + 1) * m);
         go(1, c + 1, r * m, (r + 1) * m);
         go(0, r + 1, (c + 1) * m, c * m);
         go(1, c, (r + 1) * m, r * m);
       }
     g.fill();
-    g.lineWidth = 1;
-    g.strokeStyle = css("--line");
-    g.beginPath();
-    for (const family of [0, 1]) for (let l = 0; l < L; l++) go(family, l, 0, P - 1, true);
-    g.stroke();
-  };
-
-  const paintTrails = (g, width, height) => {
-    const { shape: [, K, n], data } = arrays[level().points];
-    g.globalAlpha = Math.min(0.6, 60 / n);
-    g.lineWidth = 1;
-    const colours = [-1, 0, 1, 2, 3, 4].map(colour);
-    for (let i = 0; i < n; i++) {
-      g.strokeStyle = colours[groupOf(i) + 1];
+    pen(css("--line"));
+    for (let l = 0; l < 2 * L; l++) {
       g.beginPath();
-      for (let k = 0; k < K; k++)
-        g.lineTo(toX(data[k * n + i], width), toY(data[(K + k) * n + i], height));
+      go(0, l, 0, P - 1);
       g.stroke();
+    }
+  };
+  const paintTrails = () => {
+    const n = paths().shape[2];
+    for (let i = 0; i < n; i++) {
+      pen(ink(groupOf(i)), 1, Math.min(0.6, 70 / n));
+      line(way(i));
     }
     g.globalAlpha = 1;
   };
-
-  const paintParticles = (g, width, height) => {
-    const [xs, ys] = points(), size = width < 260 ? 2.2 : 2.8;
-    const groups = [...new Set(Array.from(xs, (_, i) => groupOf(i)))];
-    for (const group of groups) {
+  const paintParticles = () => {
+    const [xs, ys] = blend(paths());
+    for (const group of new Set(Array.from(xs, (_, i) => groupOf(i)))) {
       g.beginPath();
-      xs.forEach((x, i) => {
-        if (groupOf(i) !== group) return;
-        const px = toX(x, width), py = toY(ys[i], height);
-        g.moveTo(px + size, py);
-        g.arc(px, py, size, 0, 7);
-      });
-      g.lineWidth = 1.6;
-      g.strokeStyle = css("--paper");
+      xs.forEach((x, i) => groupOf(i) === group && disc(x, ys[i], width < 300 ? 2.3 : 2.8));
+      pen(css("--paper"), 1.5);
       g.stroke();
-      g.fillStyle = colour(group);
+      g.fillStyle = ink(group);
       g.fill();
     }
   };
-
-  // The particle that is followed: its whole way faint, the way up to here strong.
-  const paintPicked = (g, width, height, lineColour, paper, plain) => {
-    if (state.picked === null) return;
-    const way = path(state.picked), f = state.at * (way.length - 1), k = Math.floor(f + 1e-9);
-    const [xs, ys] = points(), x = xs[state.picked], y = ys[state.picked];
-    const place = ([a, b]) => [toX(a, width), toY(b, height)];
-    const done = run().back ? way.slice(Math.ceil(f - 1e-9)).reverse() : way.slice(0, k + 1);
-    const stroke = (list, thick, alpha) => {
-      g.globalAlpha = alpha;
-      g.lineWidth = thick;
+  // The particle that is followed: all its way faint, the way up to here strong.
+  const paintPicked = (stroke, paper, whole) => {
+    if (picked === null) return;
+    const all = way(picked), [k, s] = frame(all.length), [xs, ys] = blend(paths());
+    const here = [xs[picked], ys[picked]];
+    if (whole) {
+      pen(paper, 4, 0.6);
+      line(all);
+      pen(stroke, 1.2, 0.6);
+      line(all);
+      pen(stroke, 2.4);
+      line(run().back ? [here, ...all.slice(k + 1)] : [...all.slice(0, k + 1), here]);
+      g.fillStyle = stroke;
       g.beginPath();
-      list.forEach((p) => g.lineTo(...place(p)));
-      g.stroke();
-      g.globalAlpha = 1;
-    };
-    g.lineJoin = "round";
-    if (!plain) {
-      g.strokeStyle = paper;
-      stroke(way, 4, 0.6);
-      g.strokeStyle = lineColour;
-      stroke(way, 1.2, 0.55);
-      stroke([...done, [x, y]], 2.2, 1);
-      g.fillStyle = lineColour;
-      if (way.length <= 14)
-        for (const p of way) {
-          g.beginPath();
-          g.arc(...place(p), 2.4, 0, 7);
-          g.fill();
-        }
+      if (all.length <= 14) all.forEach(([x, y]) => disc(x, y, 2.6));
+      g.fill();
     }
     g.beginPath();
-    g.arc(...place([x, y]), 6.5, 0, 7);
-    g.lineWidth = 4.5;
-    g.strokeStyle = paper;
+    disc(...here, 6.5);
+    pen(paper, 5);
     g.stroke();
-    g.lineWidth = 2;
-    g.strokeStyle = lineColour;
+    pen(stroke, 2);
     g.stroke();
-    if (!plain) { g.fillStyle = colour(groupOf(state.picked)); g.fill(); }
+    g.fillStyle = ink(groupOf(picked));
+    if (whole) g.fill();
   };
 
-  const cloud = screen(aspect, {
-    class: "fr-cloud", tabindex: 0, role: "application",
-    "aria-label": `${meta.titles[0]}. Arrow keys go from particle to particle, Escape lets go.`,
-  }, (g, width, height) => {
-    axes(g, width, height, true);
-    inside(g, width, height, () => {
-      if (state.show.grid && run().grid !== null) paintGrid(g, width, height);
-      if (state.show.trails) paintTrails(g, width, height);
-      if (state.show.particles) paintParticles(g, width, height);
-      paintPicked(g, width, height, css("--ink"), css("--paper"));
-    });
-  });
-
+  // ---- density ---------------------------------------------------------------------------------
   const ramp = meta.ramp.match(/.{6}/g).map((hex) => [0, 2, 4].map((i) =>
     parseInt(hex.slice(i, i + 2), 16)));
-  const rampAt = (v) => {
-    const f = Math.min(Math.max(v, 0), 1) * (ramp.length - 1), k = Math.min(Math.floor(f), ramp.length - 2);
-    return ramp[k].map((c, i) => c + (f - k) * (ramp[k + 1][i] - c));
+  const tint = Array.from({ length: 256 }, (_, i) => {
+    const f = i / 255 * (ramp.length - 1), k = Math.min(Math.floor(f), ramp.length - 2);
+    return ramp[k].map((c, j) => Math.round(c + (f - k) * (ramp[k + 1][j] - c)));
+  });
+  // Between cells: a cubic through the stored roots of the density, so that ridges stay smooth.
+  const GROW = 3, small = document.createElement("canvas");
+  const grow = (data, rows, columns) => {
+    const out = new Float32Array(rows * columns * GROW);
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < columns * GROW; c++) {
+        const f = (c + 0.5) / GROW - 0.5, k = Math.floor(f), t = f - k;
+        const [a, b, d, e] = [-1, 0, 1, 2].map((i) =>
+          data[r * columns + Math.min(Math.max(k + i, 0), columns - 1)]);
+        const bend = (2 * a - 5 * b + 4 * d - e + (3 * (b - d) + e - a) * t) * t;
+        out[c * rows + r] = Math.max(b + 0.5 * t * (d - a + bend), 0);
+      }
+    return out;
   };
-  const small = document.createElement("canvas");
-  let peak = 0;
-  const heat = !meta.runs.some((r) => r.levels.some((l) => l.heat !== null)) ? null
-    : screen(aspect, { class: "fr-heat", role: "img" }, (g, width, height) => {
-      axes(g, width, height, false);
-      inside(g, width, height, () => {
-        if (level().heat === null) return;
-        const { shape: [K, H, W], most, data } = arrays[level().heat];
-        const f = state.at * (K - 1), k = Math.min(Math.floor(f), Math.max(K - 2, 0)), s = f - k;
-        const next = K > 1 ? k + 1 : k;
-        small.width = W;
-        small.height = H;
-        const image = small.getContext("2d").createImageData(W, H);
-        peak = 0;
-        for (let r = 0; r < H; r++)
-          for (let c = 0; c < W; c++) {
-            const a = data[(k * H + r) * W + c] / 255, b = data[(next * H + r) * W + c] / 255;
-            const v = (1 - s) * a * a + s * b * b, at = ((H - 1 - r) * W + c) * 4;
-            peak = Math.max(peak, v * most);
-            image.data.set([...rampAt(Math.sqrt(v)), 255], at);
+  const surface = (array, k) => {
+    const [K, H, W] = array.shape, known = array.known || (array.known = []);
+    if (k >= K) return null;
+    return known[k] || (known[k] =
+      grow(grow(array.data.subarray(k * H * W, (k + 1) * H * W), H, W), W * GROW, H));
+  };
+  // Value at (u, v) in [0, 1] x [0, 1] of rows x columns of cells from `from` on.
+  const lookup = (data, from, rows, columns, u, v) => {
+    const x = Math.min(Math.max(u * columns - 0.5, 0), columns - 1);
+    const y = Math.min(Math.max(v * rows - 0.5, 0), rows - 1);
+    const c = Math.min(x | 0, columns - 2), r = Math.min(y | 0, rows - 2), s = x - c, t = y - r;
+    const i = from + r * columns + c, j = i + columns;
+    return (1 - t) * ((1 - s) * data[i] + s * data[i + 1])
+      + t * ((1 - s) * data[j] + s * data[j + 1]);
+  };
+  const paintHeat = () => {
+    if (level().heat === null) return;
+    const array = arrays[level().heat], [K, H, W] = array.shape, [k, s] = frame(K);
+    const rows = H * GROW, columns = W * GROW, low = surface(array, k), high = surface(array, k + 1);
+    const field = meta.moves === null ? null : arrays[meta.moves];
+    Object.assign(small, { width: columns, height: rows });
+    const image = small.getContext("2d").createImageData(columns, rows);
+    let most = 0;
+    const inside = (u) => u >= 0 && u <= 1;
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < columns; c++) {
+        const u = (c + 0.5) / columns, v = (r + 0.5) / rows;
+        let a = u, b = v, p = 0, q = 0;
+        // Where did this place come from? Solve place = from + s * move(from).
+        if (field && s > near)
+          for (let i = 0; i < 3; i++) {
+            const [, M, h, w] = field.shape, n = h * w;
+            p = lookup(field.data, k * n, h, w, a, b) / (x1 - x0);
+            q = lookup(field.data, (M + k) * n, h, w, a, b) / (y1 - y0);
+            a = u - s * p;
+            b = v - s * q;
           }
-        small.getContext("2d").putImageData(image, 0, 0);
-        g.imageSmoothingEnabled = true;
-        g.imageSmoothingQuality = "high";
-        g.drawImage(small, left, top, width - left - right, height - top - bottom);
-        paintPicked(g, width, height, "#fff", "rgba(0,0,0,.55)", true);
-      });
-    });
-
-  // ---- controls --------------------------------------------------------------------------------
-  const icon = (name) => make("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" },
-    make("path", { d: ICONS[name], class: /prev|next/.test(name) ? "fr-stroke" : "" }));
-  const button = (label, name, click) =>
-    make("button", { type: "button", "aria-label": label, title: label, onclick: click }, icon(name));
-  const toggle = (text, on, click) => make("button", {
-    type: "button", "aria-pressed": on, onclick: click }, text);
-
-  const rewind = button("Play backwards", "back", () => play(-1));
-  const forward = button("Play forwards", "play", () => play(1));
-  const prev = button(`One ${word} back`, "prev", () => hop(-1));
-  const next = button(`One ${word} forward`, "next", () => hop(1));
-  const slider = make("input", {
-    type: "range", min: 0, max: stops, step: 1, value: 0, "aria-label": word,
-    oninput: () => { stop(); state.at = slider.value / stops; show(); },
-    onchange: () => settle(),
-  });
-  const readout = make("output", { class: "fr-readout", "aria-hidden": "true" });
-  const ticks = make("div", { class: "fr-ticks", "aria-hidden": "true" });
-  const many = frames > 12 ? 4 : frames;
-  for (let i = 0; i <= many; i++)
-    ticks.append(make("span", {}, discrete || Number.isInteger(clockAt(i / many))
-      ? String(Math.round(clockAt(i / many))) : number(clockAt(i / many))));
-
-  const sources = meta.runs.map((r, i) => toggle(r.name, i === 0, () => choose(i)));
-  const knob = make("input", {
-    type: "range", min: 0, step: 1, "aria-label": meta.knob,
-    oninput: () => { state.levels[state.run] = Number(knob.value); show(); },
-    onchange: () => settle(),
-  });
-  const knobText = make("output", { class: "fr-readout" });
-  const knobs = make("label", { class: "fr-knob" }, make("span", {}, meta.knob), knob, knobText);
-  const toggles = Object.keys(meta.show).map((what) => toggle(what, meta.show[what], () => {
-    state.show[what] = !state.show[what];
-    show();
-    settle();
-  }));
-
-  const legend = make("span", { class: "fr-legend" });
-  const scale = make("span", { class: "fr-scale" },
-    make("span", {}), make("i", {}), make("span", {}), make("i", {}), make("span", {}));
-  const status = make("p", { class: "fr-status", role: "status", "aria-live": "polite" });
-  const follow = make("div", { class: "fr-follow" });
+        const known = [inside(a) && inside(b), high && s > near && inside(a + p) && inside(b + q)];
+        const before = known[0] || !known[1] ? lookup(low, 0, rows, columns, a, b) : 0;
+        const after = known[1] ? lookup(high, 0, rows, columns, a + p, b + q) : 0;
+        const share = known[0] && known[1] ? s : Number(known[1]);
+        const root = Math.sqrt((1 - share) * before ** 2 + share * after ** 2) / 127;
+        if (root > most) most = root;
+        const i = ((rows - 1 - r) * columns + c) * 4, t = tint[Math.min(Math.round(root * 255), 255)];
+        image.data[i] = t[0];
+        image.data[i + 1] = t[1];
+        image.data[i + 2] = t[2];
+        image.data[i + 3] = 255;
+      }
+    peak = most ** 2 * array.most;
+    small.getContext("2d").putImageData(image, 0, 0);
+    g.imageSmoothingQuality = "high";
+    g.drawImage(small, LEFT, TOP, width - LEFT - RIGHT, height - TOP - BOTTOM);
+    paintPicked("#fff", "rgba(0,0,0,.6)", false);
+  };
 
   // ---- motion ----------------------------------------------------------------------------------
-  const ease = (s) => s * s * (3 - 2 * s), uneased = (s) => 0.5 - Math.sin(Math.asin(1 - 2 * s) / 3);
-  const stop = () => { state.playing = 0; };
+  const nearest = (direction) => {
+    const f = at * steps;
+    const k = direction > 0 ? Math.floor(f + near) + 1 : Math.ceil(f - near) - 1;
+    return Math.min(Math.max(k, 0), steps) / steps;
+  };
+  const rest = () => { playing = 0; ticket++; show(true); };
   const play = (direction) => {
-    if (state.playing === direction) { stop(); show(); settle(); return; }
-    const began = state.playing !== 0;
-    state.playing = direction;
-    if (direction > 0 ? state.at >= 1 : state.at <= 0) state.at = direction > 0 ? 0 : 1;
-    // `phase` runs evenly; where frames are named, each step starts and ends gently.
-    const place = state.at * frames, whole = Math.floor(place + 1e-9);
-    let phase = discrete ? whole + uneased(Math.min(Math.max(place - whole, 0), 1)) : place;
-    let before = null, waited = 0;
-    status.setAttribute("aria-live", "off");
-    const tick = (now) => {
-      if (!state.playing || !figure.isConnected) { if (!figure.isConnected) stop(); return; }
-      const passed = before === null ? 0 : Math.min(now - before, 100) / 1000;
-      before = now;
-      if (calm()) {
-        waited += passed;
-        if (waited > 0.9) { waited = 0; phase = nearest(phase / frames, state.playing) * frames; }
-      } else phase += state.playing * passed * frames / meta.seconds;
-      phase = Math.min(Math.max(phase, 0), frames);
-      const k = Math.floor(phase);
-      state.at = Math.min((discrete ? k + ease(phase - k) : phase) / frames, 1);
-      if (state.playing > 0 ? phase >= frames : phase <= 0) { stop(); show(); settle(); return; }
+    if (playing === direction) { rest(); return; }
+    if (nearest(direction) === at) at = direction > 0 ? 0 : 1;
+    // `phase` runs evenly; where frames are named each step starts and ends gently.
+    const whole = Math.floor(at * steps + near), part = Math.max(at * steps - whole, 0);
+    let phase = whole + (named ? 0.5 - Math.sin(Math.asin(1 - 2 * part) / 3) : part);
+    let before = 0;
+    const mine = ++ticket;
+    playing = direction;
+    const tick = (time) => {
+      if (mine !== ticket) return;
+      const passed = before ? Math.min((time - before) / 1000, 0.1) : 0, k = Math.floor(phase);
+      before = time;
+      phase = Math.min(Math.max(phase + direction * passed * steps / meta.seconds, 0), steps);
+      const s = phase - Math.floor(phase);
+      const gentle = named ? Math.floor(phase) + s * s * (3 - 2 * s) : phase;
+      // Who asked for less motion sees the frames one after another, nothing between them.
+      at = (calm() ? (direction > 0 ? Math.floor : Math.ceil)(phase + near * direction) : gentle)
+        / steps;
+      if (!figure.isConnected || (direction > 0 ? phase >= steps : phase <= 0)) { rest(); return; }
       show();
       requestAnimationFrame(tick);
     };
-    if (!began) requestAnimationFrame(tick);
-    else { state.playing = 0; requestAnimationFrame(() => play(direction)); return; }
+    requestAnimationFrame(tick);
     show();
   };
-  const nearest = (at, direction) => {
-    const f = at * frames;
-    const k = direction > 0 ? Math.floor(f + 1e-6) + 1 : Math.ceil(f - 1e-6) - 1;
-    return Math.min(Math.max(k, 0), frames) / frames;
-  };
-  const hop = (direction) => { stop(); state.at = nearest(state.at, direction); show(); settle(); };
   const choose = (i) => {
-    stop();
-    const natural = (r) => (meta.runs[r].back ? 1 : 0);
-    if (state.at === 0 || state.at === 1) state.at = natural(i);
-    if (state.picked !== null && state.run !== i) state.picked = null;
-    state.run = i;
-    show();
-    settle();
+    if (at === 0 || at === 1) at = runs[i].back ? 1 : 0;
+    if (i !== now) picked = null;
+    now = i;
+    rest();
   };
 
   // ---- picking ---------------------------------------------------------------------------------
-  const pick = (i) => { if (i !== state.picked) { state.picked = i; show(); settle(); } };
+  const pick = (i) => { if (i !== picked) { picked = i; show(true); } };
   const under = (event, reach) => {
-    const box = cloud.canvas.getBoundingClientRect(), [xs, ys] = points();
-    let best = null, least = reach ** 2;
-    xs.forEach((x, i) => {
-      const d = (toX(x, box.width) - event.clientX + box.left) ** 2
-        + (toY(ys[i], box.height) - event.clientY + box.top) ** 2;
-      if (d < least) { least = d; best = i; }
-    });
-    return best;
+    const box = cloud.getBoundingClientRect(), [xs, ys] = blend(paths());
+    [width, height] = [box.width, box.height];
+    const far = Array.from(xs, (x, i) =>
+      Math.hypot(toX(x) - event.clientX + box.left, toY(ys[i]) - event.clientY + box.top));
+    const least = Math.min(...far);
+    return least < reach ? far.indexOf(least) : null;
   };
-  cloud.canvas.addEventListener("pointermove", (event) => {
-    if (event.pointerType === "touch" || state.playing) return;
-    const i = under(event, 10);
+  const onpointermove = (event) => {
+    const i = event.pointerType === "touch" || playing ? null : under(event, 10);
     if (i !== null) pick(i);
-  });
-  cloud.canvas.addEventListener("click", (event) => pick(under(event, 24)));
-  cloud.canvas.addEventListener("keydown", (event) => {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-    if (event.key === "Escape" && state.picked !== null) { pick(null); return; }
-    if (!way[event.key]) return;
+  };
+  const onkeydown = (event) => {
+    const to = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (event.key === "Escape") pick(null);
+    if (!to) return;
     event.preventDefault();
-    const [xs, ys] = points(), [dx, dy] = way[event.key], now = state.picked;
-    const from = now === null ? [(x0 + x1) / 2, (y0 + y1) / 2] : [xs[now], ys[now]];
-    let best = now, least = Infinity;
-    xs.forEach((x, i) => {
-      if (i === now) return;
-      const a = x - from[0], b = ys[i] - from[1], along = a * dx + b * dy;
-      const across = Math.abs(a * dy - b * dx);
-      const cost = now === null ? Math.hypot(a, b) : along + 2 * across;
-      if ((now === null || along > 0) && cost < least) { least = cost; best = i; }
+    const [xs, ys] = blend(paths()), none = picked === null;
+    const from = none ? [(x0 + x1) / 2, (y0 + y1) / 2] : [xs[picked], ys[picked]];
+    const cost = Array.from(xs, (x, i) => {
+      const a = x - from[0], b = ys[i] - from[1], along = a * to[0] + b * to[1];
+      if (none) return Math.hypot(a, b);
+      return along > 0 ? along + 2 * Math.abs(a * to[1] - b * to[0]) : Infinity;
     });
-    pick(best);
-  });
+    const least = Math.min(...cost);
+    if (least < Infinity) pick(cost.indexOf(least));
+  };
+
+  // ---- controls --------------------------------------------------------------------------------
+  const icon = (name) => make("svg", { viewBox: "0 0 20 20", "aria-hidden": true },
+    make("path", { d: ICONS[name], class: name }));
+  const button = (label, name, onclick) =>
+    make("button", { type: "button", "aria-label": label, title: label, onclick }, icon(name));
+  const toggle = (text, onclick) => make("button", { type: "button", onclick }, text);
+  const group = (kind, label, ...inside) =>
+    make("div", { class: `fr-${kind}`, role: "group", "aria-label": label }, ...inside);
+  const hop = (direction) => () => { at = nearest(direction); rest(); };
+
+  const rewind = button("Play backwards", "back", () => play(-1));
+  const forward = button("Play forwards", "play", () => play(1));
+  const buttons = group("buttons", "play", rewind, button(`One ${word} back`, "prev", hop(-1)),
+    button(`One ${word} forward`, "next", hop(1)), forward);
+  const slider = range(word, () => { playing = 0; ticket++; at = slider.value / fine; show(); }, rest);
+  const readout = make("span", { class: "fr-readout", "aria-hidden": true });
+  const ticks = make("div", { class: "fr-ticks", "aria-hidden": true });
+  const sources = runs.map((r, i) => toggle(r.name, () => choose(i)));
+  const knob = range(meta.knob, () => { levelOf[now] = Number(knob.value); show(); }, rest);
+  const knobText = make("span", { class: "fr-readout", "aria-hidden": true });
+  const knobs = make("div", { class: "fr-knob" }, meta.knob, knob, knobText);
+  const toggles = Object.keys(shown).map((what) =>
+    toggle(what, () => { shown[what] = !shown[what]; show(true); }));
+  const legend = make("span", { class: "fr-legend" });
+  const scale = make("span", { class: "fr-scale" });
+  const status = make("p", { class: "fr-status", role: "status" });
+  const who = make("p", { class: "fr-who", role: "status" });
+  const steps9 = make("div", { class: "fr-chips" });
+  const cloud = make("canvas", { class: "fr-cloud", tabindex: 0, role: "application", onkeydown,
+    onpointermove, onclick: (event) => pick(under(event, 24)),
+    "aria-label": `${meta.titles[0]}: arrow keys go from particle to particle, Escape lets go` });
+  const heat = runs.some((r) => r.levels.some((l) => l.heat !== null))
+    ? make("canvas", { class: "fr-heat", role: "img" }) : null;
+  const panel = (title, extra, picture) => make("div", { class: "fr-panel" },
+    make("div", { class: "fr-head" }, make("b", {}, title), extra), picture);
 
   // ---- words -----------------------------------------------------------------------------------
-  const where = () => {
-    const f = state.at * frames, k = Math.round(f);
-    if (!discrete) return "";
-    if (Math.abs(f - k) < 1e-6) return meta.labels[k];
-    return `${meta.labels[Math.floor(f)]} \u2192 ${meta.labels[Math.floor(f) + 1]}`;
-  };
+  const clock = (share) => first + (last - first) * share;
   const pair = (a, b) => `(${number(a)}, ${number(b)})`;
-  const strip = () => {
-    if (state.picked === null) {
-      follow.replaceChildren(make("span", { class: "fr-hint" },
-        "Point at a particle, or tap it, to follow it from frame to frame."));
+  const tell = (settled) => {
+    const [xs, ys] = blend(paths()), [mx, sx] = moments(xs), [my, sy] = moments(ys);
+    const f = at * steps, k = Math.round(f), time = clock(at), name = level().name;
+    const whole = named && Math.abs(f - k) < near, moment = `${word} ${number(time, whole ? 0 : 2)}`;
+    let place = moment;
+    if (whole) place += `: ${labels[k]}`;
+    else if (named) place += `: ${labels[Math.floor(f)]} \u2192 ${labels[Math.ceil(f)]}`;
+    const words = [place, run().name, `${xs.length} particles`, `mean ${pair(mx, my)}`,
+      `standard deviation ${pair(sx, sy)}`];
+    if (name) words.splice(2, 0, `${meta.knob} ${name}`);
+    if (heat) words.push(`density up to ${number(peak)}`);
+    setRange(slider, Math.round(at * fine), fine, place);
+    readout.textContent = `${word} ${number(time)}`;
+    status.setAttribute("aria-live", settled ? "polite" : "off");
+    status.textContent = words.join(" \u00b7 ");
+    if (heat) heat.setAttribute("aria-label", `${meta.titles[1]}, ${place}`);
+    const it = picked === null ? ["", "", ""] : [picked, xs[picked], ys[picked]];
+    Object.assign(figure.dataset, { position: time.toFixed(3), run: run().name, level: name, playing,
+      mean: [mx, my], std: [sx, sy], picked: it[0], x: it[1], y: it[2] });
+    follow(xs, ys, settled);
+  };
+  const follow = (xs, ys, settled) => {
+    who.setAttribute("aria-live", settled ? "polite" : "off");
+    if (picked === null) {
+      who.textContent = `Point at a particle, or tap it, to follow it from ${word} to ${word}.`;
+      steps9.replaceChildren();
       return;
     }
-    const way = path(state.picked), K = way.length, f = state.at * (K - 1);
-    const chosen = K <= 12 ? way.map((_, k) => k)
-      : Array.from({ length: 9 }, (_, i) => Math.round(i * (K - 1) / 8));
-    const group = groupOf(state.picked);
-    const title = make("span", { class: "fr-who" }, `particle ${state.picked}`);
-    if (group >= 0) title.append(make("small", {}, meta.names[group]));
-    const nearestChip = chosen.reduce((a, b) => (Math.abs(b - f) < Math.abs(a - f) ? b : a));
-    follow.replaceChildren(title, ...chosen.map((k, i) => {
-      const value = clockAt(k / (K - 1)), before = i ? way[chosen[i - 1]] : null;
-      const moved = (c) => (before && Math.abs(way[k][c] - before[c]) > 1e-6 ? "fr-moved" : "");
-      return make("span", { class: `fr-chip${k === nearestChip ? " fr-now" : ""}` },
-        make("small", {}, discrete ? `${value}` : number(value)),
-        make("span", { class: moved(0) }, number(way[k][0])),
-        make("span", { class: moved(1) }, number(way[k][1])));
+    const all = way(picked), K = all.length, most = Math.min(K, 13) - 1;
+    const chosen = K > 13 ? [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => Math.round(i * (K - 1) / 8))
+      : all.map((_, k) => k);
+    const [here] = [...chosen].sort((a, b) => Math.abs(a - at * (K - 1)) - Math.abs(b - at * (K - 1)));
+    const kind = groups() ? `, ${meta.names[groupOf(picked) - 1]}` : "";
+    who.textContent = `particle ${picked}${kind}, now at ${pair(xs[picked], ys[picked])}`;
+    const chip = (kinds, ...cells) => make("span", { class: kinds },
+      ...cells.map(([text, moved]) => make(moved ? "b" : "span", {}, text)));
+    steps9.replaceChildren(chip("fr-axis", [word], ["\u2192"], ["\u2191"]), ...chosen.map((k, i) => {
+      const was = all[i ? chosen[i - 1] : k], time = clock(k / (K - 1));
+      return chip(k === here ? "fr-now" : "", [named ? String(time) : number(time)],
+        ...[0, 1].map((c) => [number(all[k][c]), Math.abs(all[k][c] - was[c]) > near]));
     }));
   };
 
-  const describe = () => {
-    const [xs, ys] = points(), [mx, sx] = moments(xs), [my, sy] = moments(ys);
-    const time = clockAt(state.at), knobName = level().name;
-    const data = { position: time.toFixed(3), run: run().name, level: knobName,
-      mean: `${mx.toFixed(4)} ${my.toFixed(4)}`, std: `${sx.toFixed(4)} ${sy.toFixed(4)}`,
-      playing: state.playing };
-    const i = state.picked;
-    Object.assign(data, i === null ? { picked: "", x: "", y: "" }
-      : { picked: i, x: xs[i].toFixed(4), y: ys[i].toFixed(4) });
-    Object.assign(figure.dataset, data);
-    const digits = Math.abs(time - Math.round(time)) < 1e-6 && discrete ? 0 : 2;
-    readout.textContent = `${word} ${number(time, discrete ? 2 : 2)}`;
-    slider.setAttribute("aria-valuetext", `${word} ${number(time, digits)}: ${where()}`);
-    const words = [`${word} ${number(time, digits)}${where() ? `, ${where()}` : ""}`,
-      `${run().name}${knobName ? `, ${meta.knob} = ${knobName}` : ""}`,
-      `${xs.length} particles`, `mean ${pair(mx, my)}`, `standard deviation ${pair(sx, sy)}`];
-    if (heat && level().heat !== null) words.push(`density up to ${number(peak)}`);
-    if (i !== null) words.push(`particle ${i} at ${pair(xs[i], ys[i])}`);
-    const line = words.join(" \u00b7 ");
-    if (status.textContent !== line) status.textContent = line;
-    if (heat) heat.canvas.setAttribute("aria-label", `${meta.titles[1]}: ${words[0]}, ${words[5] || ""}`);
-  };
-
-  const show = () => {
-    cloud.draw();
-    if (heat) heat.draw();
-    slider.value = Math.round(state.at * stops);
-    slider.style.setProperty("--p", `${state.at * 100}%`);
-    [[rewind, -1, "back", "Play backwards"], [forward, 1, "play", "Play forwards"]].forEach(
-      ([it, direction, name, label]) => {
-        const on = state.playing === direction;
-        if (it.getAttribute("aria-label") !== (on ? "Pause" : label)) {
-          it.replaceChildren(icon(on ? "pause" : name));
-          it.setAttribute("aria-label", on ? "Pause" : label);
-          it.title = on ? "Pause" : label;
-        }
-        it.classList.toggle("fr-main", (direction < 0) === run().back);
-      });
-    sources.forEach((it, i) => it.setAttribute("aria-pressed", i === state.run));
-    toggles.forEach((it) => it.setAttribute("aria-pressed", state.show[it.textContent]));
-    const count = run().levels.length, here = state.levels[state.run];
-    knobs.classList.toggle("fr-off", count < 2);
-    knob.disabled = count < 2;
-    knob.max = Math.max(count - 1, 1);
-    knob.value = here;
-    knob.style.setProperty("--p", `${count > 1 ? here / (count - 1) * 100 : 0}%`);
-    knob.setAttribute("aria-valuetext", level().name);
-    knobText.textContent = level().name;
-    legend.replaceChildren(...[...new Set(run().group === null ? [] : arrays[run().group].data)]
-      .sort().map((group) => make("span", { style: `--dot:var(${PALETTE[group % 5]})` },
-        meta.names[group])));
-    if (heat && level().heat !== null) {
-      const most = arrays[level().heat].most, [low, , mid, , high] = scale.children;
-      low.textContent = "0";
-      mid.textContent = number(most / 4);
-      high.textContent = number(most);
+  // ---- all of it -------------------------------------------------------------------------------
+  const show = (settled = false) => {
+    plot(cloud, () => {
+      if (shown.grid && run().grid !== null) paintGrid();
+      if (shown.trails) paintTrails();
+      if (shown.particles) paintParticles();
+      paintPicked(css("--ink"), css("--paper"), true);
+    });
+    if (heat) plot(heat, paintHeat);
+    for (const [it, way, name, label] of
+      [[rewind, -1, "back", "Play backwards"], [forward, 1, "play", "Play forwards"]]) {
+      const text = playing === way ? "Pause" : label;
+      if (it.title !== text || !it.firstChild) {
+        it.replaceChildren(icon(playing === way ? "pause" : name));
+        it.setAttribute("aria-label", it.title = text);
+      }
+      it.classList.toggle("fr-main", way < 0 === run().back);
     }
-    describe();
-    strip();
-  };
-  const settle = () => {
-    // Screen readers hear the line once the picture rests, not while it moves.
-    status.setAttribute("aria-live", "polite");
-    describe();
+    sources.forEach((it, i) => it.setAttribute("aria-pressed", i === now));
+    toggles.forEach((it) => it.setAttribute("aria-pressed", shown[it.textContent]));
+    const count = run().levels.length - 1, text = level().name;
+    knobs.hidden = !count;
+    setRange(knob, levelOf[now], Math.max(count, 1), text);
+    knobText.textContent = text;
+    legend.replaceChildren(...[...new Set(groups())].sort().map((i) =>
+      make("span", { style: `--dot:var(${INKS[i % 5 + 1]})` }, meta.names[i])));
+    if (heat && level().heat !== null) {
+      const { most } = arrays[level().heat];
+      const stops = tint.map((c) => `rgb(${c})`).filter((_, i) => i % 17 === 0);
+      const bar = (a, b) =>
+        make("i", { style: `background:linear-gradient(90deg,${stops.slice(a, b)})` });
+      scale.replaceChildren("0", bar(0, 9), number(most / 4), bar(8), number(most));
+    }
+    tell(settled);
   };
 
-  // ---- the figure ------------------------------------------------------------------------------
-  const stops4 = [0, 0.25, 0.5, 0.75, 1];
-  const shade = (a, b) => `linear-gradient(90deg,${stops4.map((s) =>
-    `rgb(${rampAt(a + (b - a) * s).map(Math.round)})`)})`;
-  const bars = scale.querySelectorAll("i");
-  bars[0].style.background = shade(0, 0.5);
-  bars[1].style.background = shade(0.5, 1);
-  const panel = (title, extra, picture) => make("div", { class: "fr-panel" },
-    make("div", { class: "fr-head" }, make("b", {}, title), extra), picture);
-  const live = make("div", { class: "fr-live" });
-  const top2 = make("div", { class: "fr-row fr-top" });
-  if (meta.runs.length > 1)
-    top2.append(make("div", { class: "fr-choice", role: "group", "aria-label": "what is shown" },
-      ...sources));
-  if (meta.runs.some((r) => r.levels.length > 1)) top2.append(knobs);
-  if (top2.children.length) live.append(top2);
+  const marks = steps > 12 ? 4 : steps;
+  for (let i = 0; i <= marks; i++)
+    ticks.append(make("span", {}, number(clock(i / marks), named ? 0 : 2)));
+  const choice = make("div", { class: "fr-row fr-top" });
+  if (runs.length > 1) choice.append(group("choice", "what is shown", ...sources));
+  if (runs.some((r) => r.levels.length > 1)) choice.append(knobs);
+  if (choice.firstChild) live.append(choice);
   live.append(
-    make("div", { class: "fr-row fr-time" },
-      make("div", { class: "fr-buttons", role: "group", "aria-label": "play" },
-        rewind, prev, next, forward),
-      make("div", { class: "fr-track" }, slider, ticks), readout),
-    make("div", { class: "fr-panels" }, panel(meta.titles[0], legend, cloud.canvas),
-      ...(heat ? [panel(meta.titles[1], scale, heat.canvas)] : [])),
-    make("div", { class: "fr-row fr-last" },
-      make("div", { class: "fr-choice", role: "group", "aria-label": "show" }, ...toggles), status),
-    follow);
-  state.at = run().back ? 1 : 0;
-  figure.dataset.lmSuppressShortcuts = "true";
-  watchTheme(figure, () => live.isConnected && show());
-  new ResizeObserver(() => show()).observe(live);
-  requestAnimationFrame(show);
-  return live;
+    make("div", { class: "fr-row" }, buttons, make("div", { class: "fr-track" }, slider, ticks), readout),
+    make("div", { class: "fr-panels" }, panel(meta.titles[0], legend, cloud)),
+    make("div", { class: "fr-row" }, group("choice", "show", ...toggles), status),
+    make("div", { class: "fr-follow" }, who, steps9));
+  if (heat) live.querySelector(".fr-panels").append(panel(meta.titles[1], scale, heat));
+  return show;
 });

@@ -1,0 +1,149 @@
+"""What the tools share: whole writes, the files a chapter uses, costs, generated pages, skips."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from small_book import ROOT, edit, executed, notebook, root, source
+
+from tools import book, chapters, costs, pages
+
+__all__ = ["executed", "root"]  # fixtures
+
+
+def test_a_write_is_all_or_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "file"
+    assert book.write(path, "old") and not book.write(path, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *names: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            book.write(path, "new")
+    assert path.read_text() == "old" and list(path.parent.iterdir()) == [path]
+    assert book.write(path, "new") and path.read_text() == "new"
+
+
+PACKAGE = {
+    "__init__.py": "",
+    "a.py": "from .b import x\n",
+    "b.py": "import json\n\n\ndef late():\n    from helpers.c import z\n",
+    "c.py": "",
+    "d.py": "",
+    "plot.py": 'STYLE = "book.mplstyle"\n',
+    "show.py": 'def show(kind):\n    return f"{kind}.js"\n',
+    "book.mplstyle": "",
+    "js/one.js": "/* needs shared.css */",
+    "js/two.js": "",
+    "js/shared.css": "",
+    "js/lonely.css": "",
+    "ann/__init__.py": "",
+    "ann/flat.py": "from ..d import y\n",
+    "ann/tree.py": "",
+    "quiz/__init__.py": 'def load(name):\n    return import_module(f"helpers.quiz.{name}")\n',
+    "quiz/nice.py": "",
+    "quiz/nice_answers.py": "",
+    "quiz/other.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "used"),
+    [
+        ("import torch", ""),
+        ("import helpers.c", "__init__.py c.py"),
+        ("%pylab\n!ls\nif x:\n    %time y\nfrom helpers import c, d", "__init__.py c.py d.py"),
+        ("from helpers.a import x", "__init__.py a.py b.py c.py"),
+        ("from helpers.ann import flat", "__init__.py ann/__init__.py ann/flat.py d.py"),
+        ("from helpers.ann.tree import T", "__init__.py ann/__init__.py ann/tree.py"),
+        ("import helpers.plot as p", "__init__.py book.mplstyle plot.py"),
+        ("from helpers import show", "__init__.py js/one.js js/shared.css js/two.js show.py"),
+        ('from helpers import quiz\nquiz.load("nice-3")',
+         "__init__.py quiz/__init__.py quiz/nice.py quiz/nice_answers.py"),
+        ("from helpers import quiz",
+         "__init__.py quiz/__init__.py quiz/nice.py quiz/nice_answers.py quiz/other.py"),
+        ("this is no Python", ""),
+    ],
+)  # fmt: skip
+def test_the_files_that_code_uses(tmp_path, cell, used):
+    for name, text in PACKAGE.items():
+        path = tmp_path / "helpers" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = book.helpers_used([cell], tmp_path)
+    names = [path.relative_to(tmp_path / "helpers").as_posix() for path in found]
+    assert names == used.split()
+
+
+def test_a_cost_stays_until_it_moves_by_a_quarter(root):
+    def now(**measured):
+        costs.note(source(root), measured, root)
+        return costs.load(root)["01_tiny"]
+
+    now(seconds=100, memory_mb=1000)
+    assert now(seconds=124, memory_mb=700) == now() | {"seconds": 100, "memory_mb": 700}
+    assert now(seconds=126)["seconds"] == 126
+    assert now(seconds=95)["seconds"] == 126
+    assert now(gpu={"seconds": 3, "memory_mb": 9, "device": "G"})["gpu"]["device"] == "G"
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        (None, "not measured yet"),
+        ({"seconds": None, "gpu": None}, "not measured yet"),
+        ({"seconds": 1, "gpu": None}, "about 10 s on two CPU cores; not run on a GPU"),
+        ({"seconds": 40, "gpu": None}, "about 40 s on two CPU cores; not run on a GPU"),
+        (
+            {"seconds": 41, "gpu": {"seconds": 9, "device": "NVIDIA X"}},
+            "about 50 s on two CPU cores; about 10 s on NVIDIA X",
+        ),
+    ],
+)
+def test_the_words_for_a_cost(cost, words):
+    assert costs.phrase(cost) == words
+
+
+def test_costs_are_measured(executed):
+    cost = costs.load(executed)["01_tiny"]
+    assert 1 <= cost["seconds"] < 60 and 20 < cost["memory_mb"] < 2000 and cost["gpu"] is None
+    assert cost["bytes"] == source(executed).with_suffix(".ipynb").stat().st_size
+
+
+def test_the_pages(root, capsys):
+    assert pages.main(["--check"], root) == 1
+    assert pages.main([], root) == 0 and pages.main(["--check"], root) == 0
+    (record,) = chapters.claims(notebook(root))
+    text = (root / "book" / "results.md").read_text()
+    measured = f"{record['measured']:.4g}"
+    start = f"| `tiny-half` | t | {measured} | within 0.3 of 0.25 | 0 none \\| at all |   |"
+    assert f"{start} not run on this version | simulated |" in text
+    assert "## 1. Tiny: a chapter" in text and "](../chapters/01_tiny.ipynb)" in text
+    assert "seed 0, CPU; numpy" in text and "large profile" not in text
+    assert "| not run |" in (root / "book" / "costs.md").read_text()
+
+    found = {"tiny-half": {"bound": record["bound"], "values": [0.1, 0.5, 0.2, 0.3, 0.4]}}
+    entry = {"stamp": book.digest(chapters.stamp(source(root), root)), "claims": found}
+    book.write_json(book.generated(root, "seeds.json"), {"01_tiny": entry})
+    row = {"chapter": "1", "text": "likelihood", "reported": "9 (paper)", "data": "real"}
+    row |= {"unit": "nats", "measured": None}
+    done = row | {"measured": 7.25, "device": "G", "versions": {"torch": "3"}, "date": "2000-01-01"}
+    book.write_json(book.generated(root, "large.json"), {"rows": [row, done]})
+    text = pages.results(root)
+    assert f"{start} 0.1 to 0.5 | simulated |" in text
+    assert "| 1 | likelihood | 9 (paper) | not run | real |   |   |   |" in text
+    assert "| 1 | likelihood | 9 (paper) | 7.25 nats | real | G | torch 3 | 2000-01-01 |" in text
+
+    edit(source(root), "2 + 2", "3 + 3")  # and what five seeds gave is no longer this code's
+    assert f"{start} not run on this version" in pages.results(root)
+
+
+def test_a_skip_fails_where_skips_are_forbidden(tmp_path):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    test = "import pytest\n\ndef test_a(): pass\n\ndef test_b(): pytest.skip('not here')\n"
+    (tmp_path / "test_it.py").write_text(test)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", tmp_path, "-q", tmp_path],
+        env=os.environ | {"FLOW_RANK_SKIPS": "forbidden"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 1 and "1 skipped, and skips are forbidden" in run.stdout, run.stdout
