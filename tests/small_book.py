@@ -98,12 +98,12 @@ def root(executed, tmp_path):
     return shutil.copytree(executed, tmp_path / "book")
 
 
-def source(root):
+def tiny(root):
     return root / "chapters" / "01_tiny.md"
 
 
 def notebook(root):
-    return chapters.stored(source(root))
+    return chapters.stored(tiny(root))
 
 
 def texts(cell):

@@ -29,6 +29,10 @@ class Walk:
         return -n
 '''
 TESTS = """\
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from helpers.twice import Walk, double
 
@@ -54,6 +58,15 @@ def test_skipped():
 
 def test_wrong():
     assert double(1) == 3
+
+def test_page():
+    page = Path(__file__).parents[1] / "chapters" / "01_page.md"
+    assert eval(page.read_text()) == 4
+
+def test_child():
+    code = "from helpers.twice import double; print(double(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "2\\n"
 """
 GOOD = Mutant(
     "twice",
@@ -72,6 +85,8 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     (root / "src" / "helpers").mkdir(parents=True)
     (root / "tests").mkdir()
+    (root / "chapters").mkdir()
+    (root / "chapters" / "01_page.md").write_text("2 + 2")
     (root / "src" / "helpers" / "__init__.py").write_text("")
     (root / "src" / "helpers" / "twice.py").write_text(HELPER)
     (root / "tests" / "test_twice.py").write_text(TESTS)
@@ -92,6 +107,27 @@ def verdicts(bench, **changes):
 
 def test_a_planted_error_is_caught(small_bench):
     assert verdicts(small_bench) == [("caught", "assertion")]
+
+
+def test_a_process_that_a_test_starts_sees_the_planted_error(small_bench):
+    assert verdicts(small_bench, caught_by=(HERE + "test_child",)) == [("caught", "assertion")]
+
+
+def test_a_planted_error_on_a_page_is_caught(small_bench):
+    page = {"file": "chapters/01_page.md", "before": "+", "after": "-"}
+    assert verdicts(small_bench, caught_by=(HERE + "test_page",), **page) == [
+        ("caught", "assertion")
+    ]
+
+
+def test_a_missing_file_is_refused(small_bench):
+    ((verdict, detail),) = verdicts(small_bench, file="thrice.py")
+    assert verdict == "refused" and "there is no src/helpers/thrice.py" in detail
+
+
+def test_one_mutant_leaves_nothing_for_the_next(small_bench):
+    small_bench.judge(GOOD)
+    assert verdicts(small_bench, before="# twice", after="# 2x")[0][0] == "survived"
 
 
 def test_the_helpers_themselves_stay_untouched(small_bench, project):
@@ -222,8 +258,13 @@ MUTANTS = load()
 def bench(request):
     """The warm process for all mutants; prints the table when the last one has been judged."""
     results = []
+
+    def judge(mutant):
+        results.extend(found := bench.judge(mutant))
+        return found
+
     with Bench() as bench:
-        yield lambda mutant: results.extend(bench.judge(mutant)) or results
+        yield judge
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\n" + table(results))
@@ -231,5 +272,5 @@ def bench(request):
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[m.id for m in MUTANTS])
 def test_planted_error(bench, mutant):
-    mine = [r for r in bench(mutant) if r.mutant == mutant.id]
-    assert all(r.verdict == "caught" for r in mine), f"{mutant.reason}\n{table(mine)}"
+    results = bench(mutant)
+    assert all(r.verdict == "caught" for r in results), f"{mutant.reason}\n{table(results)}"

@@ -116,7 +116,7 @@ BROKEN = [
     (rules.sections, "## Check\n", "", "missing ['Check']"),
     (rules.sections, "## Check\n", "## Tests\n", "unknown ['Tests']"),
     (rules.sections, "\n\nAdd.\n", "\n", "section Algorithm says nothing"),
-    (rules.opening, "Prerequisites", "Needs", "lacks Prerequisites"),
+    (rules.opening, "Prerequisites", "Needs", "lacks what you need"),
     (rules.opening, "Ten minutes", "Soon", "reading time"),
     (rules.opening, "{{cost}}", "50 s", "{{cost}}"),
     (rules.cell_sizes, "y = x  # (2.1)", LONG, "26 lines of code, at most 25"),
@@ -139,6 +139,7 @@ BROKEN = [
         "draws, but is not",
     ),
     (rules.drawing_is_hidden, "y = x  # (2.1)", "axes[0].hist(x)", "draws, but is not"),
+    (rules.drawing_is_hidden, "y = x  # (2.1)", "plot.heat(plot.grid(1))", "draws, but is not"),
     (rules.claims_are_checked, "[nbval-check-output]", "[other]", "not tagged nbval-check-output"),
     (rules.claims_are_checked, 'claim("tiny-sum"', 'print("tiny-sum"', "makes no claim"),
     (rules.claims_are_checked, "## Experiment", "## Other", "makes no claim"),
@@ -229,6 +230,32 @@ def test_a_number_beside_its_source_may_stand(tiny):
 )
 def test_a_dear_chapter_is_noticed(tiny, seconds, complaint):
     assert complaint in rules.affordable(tiny(), replace(AROUND, seconds=seconds))[0]
+
+
+IMAGE = '<figure><img src="x" alt="{}"><figcaption>{}</figcaption></figure>'
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({"text/html": IMAGE.format("Two moons of points, facing", "They interlock.")}, None),
+        ({"text/html": "<b>a table</b>", "text/plain": "x"}, None),
+        ({"text/html": IMAGE.format("Two moons", "They interlock.")}, "is 'Two moons'"),
+        ({"text/html": [IMAGE.format("", "They interlock.")]}, "alternative text is ''"),
+        ({"text/html": '<img src="x">'}, "is 'missing'"),
+        ({"text/html": IMAGE.format("Two moons of points, facing", "")}, "no caption"),
+        ({"image/png": "iVBO", "text/plain": "<Figure>"}, "a bare image"),
+        ({"image/svg+xml": "<svg>"}, "a bare image"),
+    ],
+)
+def test_figures_without_words_are_noticed(tiny, data, complaint):
+    found = rules.figures_have_words(tiny(), replace(AROUND, outputs={"02_tiny": [data]}))
+    assert found == [] if complaint is None else complaint in found[0]
+
+
+def test_a_grid_of_points_is_no_drawing(tiny):
+    chapter = tiny("y = x  # (2.1)", "y, area = plot.grid(4.0, 800)")
+    assert rules.drawing_is_hidden(chapter, AROUND) == []
 
 
 def test_graded_exercises_must_exist(tiny):

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_book import ROOT, edit, executed, notebook, root, source
+from small_book import ROOT, edit, executed, notebook, root, tiny
 
+from helpers.claims import margin
 from tools import book, chapters, kernel, seeds
 
 __all__ = ["executed", "root"]  # fixtures
@@ -28,7 +29,7 @@ __all__ = ["executed", "root"]  # fixtures
     ],
 )
 def test_room_to_spare(bound, values, verdict):
-    assert seeds.verdict(bound, values) == verdict
+    assert seeds.verdict([margin(bound, value) for value in values]) == verdict
 
 
 def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
@@ -38,7 +39,9 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
     values = entry["claims"]["tiny-half"]["values"]
     (record,) = chapters.claims(notebook(root))
     assert values[0] == record["measured"] != values[1] and len(values) == 2
-    assert entry["stamp"] == book.digest(chapters.stamp(source(root), root))
+    margins = entry["claims"]["tiny-half"]["margins"]
+    assert margins == [pytest.approx(0.3 - abs(value - 0.25)) for value in values]
+    assert entry["stamp"] == book.digest(chapters.stamp(tiny(root), root))
     monkeypatch.setattr(seeds, "gather", lambda *arguments: 1 / 0)
     assert seeds.main([], root) == 0
     assert "01_tiny.md: up to date" in capsys.readouterr().out
@@ -46,7 +49,7 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
 
 def test_a_claim_that_fails_on_some_seed_fails_the_run(root, capsys, monkeypatch):
     monkeypatch.setattr(seeds, "SEEDS", range(2))
-    edit(source(root), "half, near=(0.25, 0.3)", "float(SEED), at_most=0.5")
+    edit(tiny(root), "half, near=(0.25, 0.3)", "float(SEED), at_most=0.5")
     assert seeds.main([], root) == 1
     said = capsys.readouterr().out
     assert any(
@@ -64,13 +67,13 @@ def test_a_claim_that_fails_on_some_seed_fails_the_run(root, capsys, monkeypatch
     ],
 )
 def test_what_stops_a_run_of_seeds(root, capsys, before, after, message):
-    edit(source(root), before, after)
+    edit(tiny(root), before, after)
     assert seeds.main([], root) == 1
     assert message in capsys.readouterr().out and seeds.record(root) == {}
 
 
 def test_nbval_compares_the_lines_of_claims(executed, tmp_path):
-    good = source(executed).with_suffix(".ipynb").read_text()
+    good = tiny(executed).with_suffix(".ipynb").read_text()
     (record,) = chapters.claims(notebook(executed))
     number = f"measured {record['measured']:.4g}"
     variants = {

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from small_book import ROOT, edit, executed, notebook, root, source
+from small_book import ROOT, edit, executed, notebook, root, tiny
 
 from tools import book, chapters, costs, pages
 
@@ -77,7 +77,7 @@ def test_the_files_that_code_uses(tmp_path, cell, used):
 
 def test_a_cost_stays_until_it_moves_by_a_quarter(root):
     def now(**measured):
-        costs.note(source(root), measured, root)
+        costs.note(tiny(root), measured, root)
         return costs.load(root)["01_tiny"]
 
     now(seconds=100, memory_mb=1000)
@@ -107,7 +107,7 @@ def test_the_words_for_a_cost(cost, words):
 def test_costs_are_measured(executed):
     cost = costs.load(executed)["01_tiny"]
     assert 1 <= cost["seconds"] < 60 and 20 < cost["memory_mb"] < 2000 and cost["gpu"] is None
-    assert cost["bytes"] == source(executed).with_suffix(".ipynb").stat().st_size
+    assert cost["bytes"] == tiny(executed).with_suffix(".ipynb").stat().st_size
 
 
 def test_the_pages(root, capsys):
@@ -123,7 +123,7 @@ def test_the_pages(root, capsys):
     assert "| not run |" in (root / "book" / "costs.md").read_text()
 
     found = {"tiny-half": {"bound": record["bound"], "values": [0.1, 0.5, 0.2, 0.3, 0.4]}}
-    entry = {"stamp": book.digest(chapters.stamp(source(root), root)), "claims": found}
+    entry = {"stamp": book.digest(chapters.stamp(tiny(root), root)), "claims": found}
     book.write_json(book.generated(root, "seeds.json"), {"01_tiny": entry})
     row = {"chapter": "1", "text": "likelihood", "reported": "9 (paper)", "data": "real"}
     row |= {"unit": "nats", "measured": None}
@@ -134,7 +134,7 @@ def test_the_pages(root, capsys):
     assert "| 1 | likelihood | 9 (paper) | not run | real |   |   |   |" in text
     assert "| 1 | likelihood | 9 (paper) | 7.25 nats | real | G | torch 3 | 2000-01-01 |" in text
 
-    edit(source(root), "2 + 2", "3 + 3")  # and what five seeds gave is no longer this code's
+    edit(tiny(root), "2 + 2", "3 + 3")  # and what five seeds gave is no longer this code's
     assert f"{start} not run on this version" in pages.results(root)
 
 

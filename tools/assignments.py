@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from traitlets.config import Config
+from sqlalchemy.exc import SAWarning
 
 from helpers.exercises.exercise import exercises
 from tools import book
 
+COURSE = "flow-and-rank"
 MARKS = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
 
 
@@ -123,16 +125,8 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def settings(course: Path) -> Config:
-    """nbgrader's settings for a course folder."""
-    config = Config()
-    config.CourseDirectory.root = str(course)
-    config.CourseDirectory.course_id = "flow-and-rank"
-    return config
-
-
-def run(converter: type, config: Config, **course: str) -> str:
-    """Run one of nbgrader's converters; AssignmentError, with its log, when it fails."""
+def run(converter: type, course: Path, name: str, student: str = "", **traits: Any) -> None:
+    """Run one of nbgrader's converters; AssignmentError, with the reason, when it fails."""
     programs = str(Path(sys.executable).parent)  # nbgrader calls alembic by its bare name
     if programs not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([programs, os.environ["PATH"]])
@@ -142,11 +136,14 @@ def run(converter: type, config: Config, **course: str) -> str:
     handler.emit = lambda record: lines.append(record.getMessage())
     log.addHandler(handler)
     try:
-        made = CourseDirectory(config=config, log=log, **course)
-        converter(coursedir=made, config=config, log=log, force=True).start()
+        chosen = {"assignment_id": name} | ({"student_id": student} if student else {})
+        folder = CourseDirectory(root=str(course), course_id=COURSE, log=log, **chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # about nbgrader's own use of SQLAlchemy
+            converter(coursedir=folder, log=log, force=True, **traits).start()
     except NbGraderException as error:
-        raise AssignmentError("\n".join([*lines, str(error)])) from None
-    return "\n".join(lines)
+        traces = [line.strip().split("\n")[-1] for line in lines if line.startswith("Traceback")]
+        raise AssignmentError(traces[0] if traces else str(error)) from None
 
 
 def release(notebook: NotebookNode, name: str, course: Path) -> NotebookNode:
@@ -154,7 +151,7 @@ def release(notebook: NotebookNode, name: str, course: Path) -> NotebookNode:
     if wrong := faults(notebook):
         raise AssignmentError("\n".join(wrong))
     book.write(course / "source" / name / f"{name}.ipynb", nbformat.writes(notebook))
-    run(GenerateAssignment, settings(course), assignment_id=name)
+    run(GenerateAssignment, course, name)
     student = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
     if left := leaks(notebook, student):
         raise AssignmentError(f"the student version would show: {left[0]!r}")

@@ -30,10 +30,9 @@ RECORD = "application/vnd.flow-and-rank.attempt+json"
 
 
 class Client(NotebookClient):
-    """Runs cells, forgets what is too much of their output, and reports each cell."""
+    """Runs cells, and forgets what is too much of their output."""
 
-    report: Any = None
-    kept = 0
+    kept, last = 0, 0
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> Any:
         """Keep one output of a cell, if there is room."""
@@ -53,12 +52,13 @@ def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) ->
     """Execute every cell in a kernel of its own; return how it ended."""
 
     def start(cell: NotebookNode, cell_index: int) -> None:
-        client.kept = 0
+        client.kept, client.last = 0, cell_index
         tell(start=cell_index)
 
     def done(cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
         reply = execute_reply["content"]
-        if reply["status"] == "error" and not any(o.output_type == "error" for o in cell.outputs):
+        seen = [output.get("ename") for output in cell.outputs]
+        if reply["status"] == "error" and reply.get("ename") not in seen:
             named = {key: reply.get(key, "") for key in ("ename", "evalue")}
             cell.outputs.append(nbformat.v4.new_output("error", **named, traceback=[]))
         tell(cell=cell_index, outputs=cell.outputs)
@@ -80,6 +80,7 @@ def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) ->
         km=manager,
         timeout=cell_seconds,
         allow_errors=True,
+        interrupt_on_timeout=True,
         error_on_timeout=late,
         on_cell_execute=start,
         on_cell_executed=done,
@@ -88,6 +89,7 @@ def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) ->
     try:
         client.execute()
     except DeadKernelError:
+        tell(cell=client.last, outputs=notebook.cells[client.last].outputs)
         return "died"
     return "done"
 

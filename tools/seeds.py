@@ -27,18 +27,19 @@ LINE = re.compile(r"^SEED = 0$", re.MULTILINE)
 
 
 def record(root: Path = book.ROOT) -> dict[str, Any]:
-    """The stored values: {chapter: {"stamp": ..., "claims": {id: {"bound", "values"}}}}."""
+    """The stored values: {chapter: {"stamp": ..., "claims": what :func:`gather` gives}}."""
     return book.read_json(book.generated(root, "seeds.json"))
 
 
-def verdict(bound: dict[str, Any], values: list[float | str]) -> str:
-    """``holds``, ``violated``, or ``too close``: half as far again from the median violates it."""
-    margins = [margin(bound, value) for value in values]
-    if min(margins) < 0:
+def verdict(margins: list[float]) -> str:
+    """``holds``, ``violated``, or ``too close``: half as far again from the median violates it.
+
+    ``margins`` says how far inside its bound (:func:`helpers.claims.margin`) each seed's value is.
+    """
+    worst = min(margins)
+    if worst < 0:
         return "violated"
-    return (
-        "holds" if min(margins) >= (statistics.median(margins) - min(margins)) / 2 else "too close"
-    )
+    return "holds" if worst >= (statistics.median(margins) - worst) / 2 else "too close"
 
 
 def measure(source: Path, root: Path, seed: int) -> dict[str, dict[str, Any]]:
@@ -61,7 +62,7 @@ def measure(source: Path, root: Path, seed: int) -> dict[str, dict[str, Any]]:
 
 
 def gather(source: Path, root: Path) -> dict[str, dict[str, Any]]:
-    """{claim: {"bound", "values"}} of a chapter over all seeds, one run after the other."""
+    """{claim: {"bound", "values", "margins"}} of a chapter over all seeds, run one by one."""
     runs = []
     for seed in SEEDS:
         begin = time.monotonic()
@@ -69,10 +70,15 @@ def gather(source: Path, root: Path) -> dict[str, dict[str, Any]]:
         print(f"{source.name}: seed {seed}, {time.monotonic() - begin:.0f} s", flush=True)
     if any(run.keys() != runs[0].keys() for run in runs):
         raise ChapterError("the claims differ from seed to seed, or one stops the cell of another")
-    return {
-        id: {"bound": dict(entry["bound"]), "values": [run[id]["measured"] for run in runs]}
-        for id, entry in runs[0].items()
-    }
+    found = {}
+    for id in runs[0]:
+        records = [run[id] for run in runs]
+        found[id] = {
+            "bound": dict(records[0]["bound"]),  # where it varies with the seed, the margins tell
+            "values": [record["measured"] for record in records],
+            "margins": [margin(record["bound"], record["measured"]) for record in records],
+        }
+    return found
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
@@ -80,7 +86,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     lines = [f"{'claim':32} {'':9} {'bound':32} seeds {', '.join(map(str, SEEDS))}"]
     for id, entry in found.items():
         values = "  ".join(show(value) for value in entry["values"])
-        said = verdict(entry["bound"], entry["values"])
+        said = verdict(entry["margins"])
         lines.append(f"{id:32} {said:9} {describe_bound(entry['bound']):32} {values}")
     return "\n".join(lines)
 
@@ -109,7 +115,7 @@ def main(arguments: list[str] | None = None, root: Path = book.ROOT) -> int:
             print(f"{source.name}: interrupted, or its kernel died; nothing is recorded")
             return 1
         print(table(found), flush=True)
-        if any(verdict(entry["bound"], entry["values"]) != "holds" for entry in found.values()):
+        if any(verdict(entry["margins"]) != "holds" for entry in found.values()):
             print(f"{source.name}: FAILED, nothing is recorded")
             failed = True
             continue

@@ -20,10 +20,10 @@
     if (window.MathJax && MathJax.startup) MathJax.startup.promise.then(reach);
   });
 
-  // Print what is folded away.
+  // On paper hints and solutions are unfolded; code that only draws is left out (book.css).
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("article details:not([open])")];
+    opened = [...document.querySelectorAll("article details:not([open], .hide)")];
     opened.forEach((d) => { d.open = true; });
   });
   addEventListener("afterprint", () => opened.forEach((d) => { d.open = false; }));

@@ -84,6 +84,10 @@ class Particles:
         for what, given in (("groups", groups), ("grid", grid), ("heat", heat)):
             _known(what, given, runs)
         _known("backwards", dict.fromkeys(backwards), runs)
+        if clock is not None and not clock[1] < clock[2]:
+            raise ValueError(f"clock must be (name, first < last), got {clock}")
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f"seconds must be positive, got {seconds}")
         pack, names = Pack(), []
         listed = [
             {"name": name, "back": name in backwards}
@@ -165,7 +169,7 @@ def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dic
     ]
     counts = {pack.arrays[level["points"]].shape[1] for level in listed}
     if len(counts) != 1:
-        raise ValueError(f"runs[{name!r}] must have levels of equal size, got {sorted(counts)}")
+        raise ValueError(f"runs[{name!r}] must be levels of equal size, got sizes {counts or {}}")
     lines = pack.moving("grid", grid, ("K", 2, "L", "P", 2), f"grid of {name!r}", (1, 4, 4))
     if lines is not None:
         n_lines, n_points = pack.arrays[lines].shape[2:4]

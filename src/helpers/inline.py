@@ -1,13 +1,12 @@
 """What every kind of explorable shares: packed arrays, and one piece of HTML that holds all of it.
 
 An explorable's HTML is a still picture (what is seen where scripts do not run), a caption, its data
-quantised, deflated and in base64, and its kind's script and style from ``helpers/explorables``.
+quantised and deflated, and its kind's script and style from ``helpers/explorables``.
 It asks the network for nothing, has no ids, and the same tensors give the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import re
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 
 LIMIT = 80_000  # bytes of one explorable's HTML, script and style included
-LEVELS = 4095  # coordinates are stored in 12 bits
+LEVELS = 2047  # coordinates are stored in 11 bits
 HERE = Path(__file__).parent / "explorables"
 
 
@@ -60,7 +59,7 @@ class Pack:
     ----------
     arrays : as given, in float64
     specs : what base.js needs to read each of them
-    sizes : bytes of base64 by what they hold
+    sizes : signs of text by what they hold
     """
 
     def __init__(self) -> None:
@@ -76,7 +75,7 @@ class Pack:
         for plane in planes:  # flushed one by one, so that each has a code of its own
             self._stream += self._deflate.compress(plane.astype(np.uint8).tobytes())
             self._stream += self._deflate.flush(zlib.Z_SYNC_FLUSH)
-        self.sizes[what] = self.sizes.get(what, 0) + (len(self._stream) - before) * 4 // 3
+        self.sizes[what] = self.sizes.get(what, 0) + (len(self._stream) - before) * 5 // 4
         self.specs.append(spec)
         self.arrays.append(array)
         self._known[id(value)] = value, len(self.specs) - 1  # held, so that its id stays its own
@@ -88,7 +87,7 @@ class Pack:
         if array.max() >= len(own) or (array % 1).any():
             raise ValueError(f"{name} must be whole and below {len(own)}, got {array.max():g}")
         array = np.array(own)[array.astype(int)]
-        return self._store("labels", value, array, {"shape": array.shape}, array)
+        return self._store("labels", value, array, {"shape": array.shape, "diffs": ()}, array)
 
     def density(self, value, name: str = "heat") -> int | None:
         """Densities (K, H, W): the square root of their share of the highest, in 7 bits."""
@@ -96,11 +95,14 @@ class Pack:
             return None if value is None else self._known[id(value)][1]
         array = checked(name, value, ("K", "H", "W"), at_least=0)
         most = float(f"{max(array.max(), 1e-30):.6g}")
-        share = np.rint(127 * np.sqrt(np.minimum(array / most, 1)))
-        return self._store("heat", value, array, {"shape": array.shape, "most": most}, share)
+        share = np.rint(127 * np.sqrt(np.minimum(array / most, 1))).astype(np.int32)
+        for axis in (1, 2):
+            share = np.diff(share, axis=axis, prepend=0)
+        spec = {"shape": array.shape, "most": most, "diffs": (1, 2)}
+        return self._store("heat", value, array, spec, share & 255)
 
     def moving(self, what: str, value, shape: tuple, name: str, along: tuple) -> int | None:
-        """Coordinates of this shape, 2 last, in 12 bits, as differences along some axes.
+        """Coordinates of this shape, 2 last, in 11 bits, as differences along some axes.
 
         ``along`` counts axes after the coordinates have gone first; what changes evenly along an
         axis named twice takes next to no room.
@@ -117,19 +119,25 @@ class Pack:
         spec = {"shape": whole.shape, "low": low, "step": step, "diffs": along}
         return self._store(what, value, array, spec, zigzag & 255, zigzag >> 8)
 
-    def text(self) -> str:
-        """The whole stream in base64; nothing can be added afterwards."""
-        return base64.b64encode(self._stream + self._deflate.flush()).decode()
+    def text(self) -> tuple[str, int]:
+        """All of it, four bytes in five signs of ASCII, and the number of bytes; ends the stream.
+
+        The signs are those from 40 to 124, but # for < and $ for backslash.
+        """
+        data = self._stream + self._deflate.flush()
+        words = np.frombuffer(data + bytes(-len(data) % 4), ">u4").astype(np.int64)
+        signs = words[:, None] // 85 ** np.arange(4, -1, -1) % 85 + 40
+        return signs.astype(np.uint8).tobytes().decode().translate({60: 35, 92: 36}), len(data)
 
 
 def _lean(name: str) -> str:
     """A script or style without comment lines and needless space; strings stay as they are."""
     text = re.sub(r"(?m)^\s*//.*\n", "", (HERE / name).read_text(encoding="utf-8"))
-    sign = "{};,=<>?|&" if name.endswith("css") else "{}()[];,=<>?:|&+*/"
+    sign = "{};,=<>?|&" if name.endswith("css") else "{}()[];,=<>?:|&+*/%-"
     pieces = re.split(r"""("[^"\n]*"|'[^'\n]*'|`[^`]*`)""", text)
     for i in range(0, len(pieces), 2):
         pieces[i] = re.sub(rf"\s*([{re.escape(sign)}])\s*", r"\1", re.sub(r"\s+", " ", pieces[i]))
-    return "".join(pieces)
+    return "".join(pieces).replace(";}", "}")
 
 
 def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: str) -> str:
@@ -148,12 +156,14 @@ def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: st
     ValueError
         It would be longer than ``LIMIT`` bytes; says what takes how much.
     """
-    data = json.dumps(meta | {"arrays": pack.specs, "bytes": pack.text()}, separators=(",", ":"))
+    text, size = pack.text()
+    data = meta | {"arrays": pack.specs, "bytes": text, "size": size}
+    data = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     picture = "data:image/svg+xml," + quote(still, safe=" ='/:,()")
     style, script = _lean("base.css") + _lean(f"{kind}.css"), _lean("base.js") + _lean(f"{kind}.js")
     text = (
         f'<figure class="fr-explorable" data-kind="{kind}">\n'
-        f'<img class="fr-still" alt="{html.escape(alt)}" src="{html.escape(picture)}">\n'
+        f'<img class="fr-still" alt="{html.escape(alt)}" src="{picture}">\n'
         f"<figcaption>{html.escape(caption)}</figcaption>\n"
         f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script>\n'
         f"</figure>\n<style>\n{style}</style>\n<script>(() => {{\n{script}}})();</script>\n"

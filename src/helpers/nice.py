@@ -132,6 +132,7 @@ def nice(
     hidden: Sequence[int] = (256, 256),
     prior: Logistic | Gaussian | None = None,
     affine: bool = False,
+    activation: type[nn.Module] = nn.ReLU,
     generator: torch.Generator | None = None,
 ) -> Flow:
     """The paper's model on vectors: couplings that take turns, then one diagonal scaling.
@@ -145,6 +146,7 @@ def nice(
     hidden : widths of each coupling network's hidden layers.
     prior : :class:`Logistic` unless given.
     affine : couplings that also scale (RealNVP) in place of additive ones.
+    activation : between the networks' layers; the paper's ReLU unless given.
     generator : source of the initial weights.
     """
     if not isinstance(dim, int) or dim < 2 or dim % 2:
@@ -155,6 +157,6 @@ def nice(
     layers: list[nn.Module] = []
     for k in range(n_couplings):
         sizes = [half, *hidden, dim if affine else half]
-        net = mlp(sizes, zero_last=True, generator=generator)
+        net = mlp(sizes, activation=activation, zero_last=True, generator=generator)
         layers.append(coupling(net, flip=k % 2 == 1))
     return Flow([*layers, Scaling(dim)], prior or Logistic(), (dim,))

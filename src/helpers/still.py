@@ -13,7 +13,7 @@ COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676")
 
 def still(pack: Pack, run: dict, meta: dict) -> str:
     """The first, middle and last frame of a run as a small SVG on opaque white."""
-    frames = pack.arrays[run["levels"][-1]["points"]][:, :100]
+    frames = pack.arrays[run["levels"][-1]["points"]][:, :90]
     group = np.full(frames.shape[1], -1)
     if run["group"] is not None:
         group = pack.arrays[run["group"]][: frames.shape[1]]
@@ -23,10 +23,15 @@ def still(pack: Pack, run: dict, meta: dict) -> str:
 
     def path(points: np.ndarray, style: str, *, dots: bool = False) -> str:
         """Lines (M, P, 2); or dots, which are lines of no length between moves."""
-        at = np.rint((points - (x0, y1)) / (x1 - x0, y0 - y1) * size).clip(-250, 500).astype(int)
-        pairs = [[f"{x} {y}" for x, y in np.diff(a, axis=0, prepend=0)] for a in at]
-        join = "h0m" if dots else "l"
-        d = "".join(f"M{join.join(one)}{'h0' if dots else ''}" for one in pairs)
+        at = np.rint((points - (x0, y1)) / (x1 - x0, y0 - y1) * size).astype(int)
+        seen = ((at > -40) & (at < size + 40)).all(-1)
+        d = ""
+        for line, keep in zip(at, seen, strict=True):
+            for piece in np.split(line, np.flatnonzero(np.diff(keep)) + 1)[
+                0 if keep[0] else 1 :: 2
+            ]:
+                steps = [f"{x} {y}" for x, y in np.diff(piece, axis=0, prepend=0)]
+                d += "M" + ("h0m".join(steps) + "h0" if dots else "l".join(steps))
         return f"<path d='{d.replace(' -', '-')}' {style}/>"
 
     parts = []
@@ -36,8 +41,8 @@ def still(pack: Pack, run: dict, meta: dict) -> str:
         if run["grid"] is not None:
             lines = pack.arrays[run["grid"]]
             lines = lines[round(share * (len(lines) - 1))]
-            thin = lines[:, :: 1 + (lines.shape[1] > 9), :: 1 + lines.shape[2] // 17]
-            inside = path(thin.reshape(-1, thin.shape[2], 2), "stroke='#bbb'")
+            thin = lines[:, :: 1 + lines.shape[1] // 6, :: 1 + lines.shape[2] // 33]
+            inside = path(thin.reshape(-1, thin.shape[2], 2), "stroke='#ccc'")
         for g in np.unique(group):
             colour = COLOURS[0 if g < 0 else 1 + int(g) % 5]
             dots = frames[None, k, group == g]

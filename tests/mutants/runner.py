@@ -1,12 +1,12 @@
-"""Apply planted errors to a copy of the helpers and see the named tests reject each of them.
+"""Apply planted errors to a copy of the book and see the named tests reject each of them.
 
     python tests/mutants/runner.py [--jobs N] [LIST or LIST/NAME ...]
 
-A list is a TOML file beside this one, named after the helper module it corrupts. An entry:
+A list is a TOML file beside this one, named after the module it corrupts. An entry:
 
     [[mutant]]
     name = "log-det-sign"
-    file = "nice.py"                     # under src/helpers
+    file = "nice.py"                     # under src/helpers; or "chapters/01_nice.md"
     within = "Scaling.forward"           # optional: look for `before` in this definition only
     before = "self.log_scale.sum()"      # must occur exactly once there
     after = "-self.log_scale.sum()"
@@ -36,6 +36,7 @@ import tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = Path(__file__).resolve().parent
+COPIED = ("src", "tests", "tools", "chapters", "assignments", "pyproject.toml", "_config.yml")
 LIMIT = 60.0  # seconds for a run of tests before it counts as endless
 REQUIRED = ("name", "file", "before", "after", "reason", "caught_by")
 
@@ -131,7 +132,7 @@ def _span(within: str, text: str) -> tuple[int, int]:
 
 
 class Bench:
-    """Runs tests against copies of the helpers, through one warm process per job."""
+    """Runs tests in a copy of the book, through a process that stays warm."""
 
     def __init__(self, root: Path = ROOT, limit: float = LIMIT):
         self.root, self.limit = Path(root), limit
@@ -139,16 +140,21 @@ class Bench:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.clean = Path(self.folder.name, "clean")
-        pristine = self.root / "src" / "helpers"
-        shutil.copytree(
-            pristine, self.clean / "helpers", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        self.copy = Path(self.folder.name, "book")
+        self.copy.mkdir()
+        junk = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+        for path in self.root.iterdir():
+            if path.name not in COPIED and not path.name.startswith((".", "_build", "build")):
+                (self.copy / path.name).symlink_to(path)  # what tests only read
+            elif path.name in COPIED and path.is_dir():
+                shutil.copytree(path, self.copy / path.name, ignore=junk)
+            elif path.name in COPIED:
+                shutil.copy(path, self.copy)
         hidden = ("PYTEST_", "COV_", "PYTHONPATH")  # this run's own pytest is none of its business
         settings = {key: v for key, v in os.environ.items() if not key.startswith(hidden)}
         settings.update(OMP_NUM_THREADS="1", MPLBACKEND="Agg")
         settings["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path(self.folder.name, "hypothesis"))
-        settings["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        settings |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self.server = subprocess.Popen(
             [sys.executable, str(LISTS / "server.py")],
             stdin=subprocess.PIPE,
@@ -164,7 +170,8 @@ class Bench:
         self.server.stdout.close()
         self.folder.cleanup()
 
-    def _ask(self, **request) -> dict:
+    def _run(self, tests: list[str], limit: float) -> dict:
+        request = {"root": str(self.copy), "tests": tests, "limit": limit}
         self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         line = self.server.stdout.readline()
@@ -172,23 +179,19 @@ class Bench:
             raise RuntimeError(f"the mutants' server ended with status {self.server.wait()}")
         return json.loads(line)
 
-    def _run(self, source: Path, tests: list[str], limit: float) -> dict:
-        return self._ask(source=str(source), root=str(self.root), tests=tests, limit=limit)
-
     def require_passing(self, tests: list[str]) -> None:
         """Refused unless each test exists and passes on the untouched copy (asked once each)."""
         new = sorted(set(tests) - set(self.baseline))
-        files = sorted({test.split("::")[0] for test in new})
-        warm = [self.root / file for file in files] + list(self.clean.rglob("*.py"))
-        self._ask(warm=sorted(set().union(*map(_imports, warm))))
-        for file in files:
+        for file in sorted({test.split("::")[0] for test in new}):
             mine = [test for test in new if test.split("::")[0] == file]
-            answer = self._run(self.clean, mine, self.limit)
+            answer = self._run(mine, self.limit)
             for test in mine:
                 problem = _refusal(answer)
                 cases = _cases(answer, test)
-                if not problem and (not cases or any(c["outcome"] != "passed" for c in cases)):
-                    problem = f"does not pass on the untouched helpers: {cases or 'did not run'}"
+                poor = [c for c in cases if c["outcome"] != "passed"]
+                if not problem and (poor or not cases):
+                    became = f"{poor[0]['outcome']}, {poor[0]['message']}" if poor else "not run"
+                    problem = f"does not pass on the untouched copy: {became}"
                 self.baseline[test] = (problem, answer["seconds"])
         bad = {test: self.baseline[test][0] for test in tests if self.baseline[test][0]}
         if bad:
@@ -197,28 +200,28 @@ class Bench:
     def judge(self, mutant: Mutant) -> list[Result]:
         """One result per test in ``caught_by``."""
         tests = list(mutant.caught_by)
+        helper = not mutant.file.startswith("chapters/")
+        path = self.copy / ("src/helpers" if helper else "") / mutant.file
         try:
-            path = self.clean / "helpers" / mutant.file
             if not path.is_file():
-                raise Refused(f"there is no src/helpers/{mutant.file}")
-            changed = patch(mutant, path.read_text(encoding="utf-8"))
+                raise Refused(f"there is no {path.relative_to(self.copy)}")
+            clean = path.read_text(encoding="utf-8")
+            changed = patch(mutant, clean)
             self.require_passing(tests)
         except Refused as error:
             return [Result(mutant.id, test, "refused", str(error), 0.0) for test in tests]
-        copy = Path(self.folder.name, "mutated")
-        shutil.copytree(self.clean, copy)
         try:
-            (copy / "helpers" / mutant.file).write_text(changed, encoding="utf-8")
+            path.write_text(changed, encoding="utf-8")
             if mutant.by != "timeout":
-                answer = self._run(copy, tests, self.limit)
+                answer = self._run(tests, self.limit)
                 return [self._verdict(mutant, test, answer) for test in tests]
             results = []
             for test in tests:  # one at a time, or the first endless one would hide the others
                 limit = min(self.limit, 3 * self.baseline[test][1] + 2)
-                results.append(self._verdict(mutant, test, self._run(copy, [test], limit)))
+                results.append(self._verdict(mutant, test, self._run([test], limit)))
             return results
         finally:
-            shutil.rmtree(copy)
+            path.write_text(clean, encoding="utf-8")
 
     @staticmethod
     def _verdict(mutant: Mutant, test: str, answer: dict) -> Result:
@@ -251,19 +254,6 @@ def _refusal(answer: dict) -> str:
 def _cases(answer: dict, test: str) -> list[dict]:
     """The records of a test, all its parameters included."""
     return [c for c in answer["cases"] if c["node"] == test or c["node"].startswith(test + "[")]
-
-
-def _imports(path: Path) -> set[str]:
-    """Third-party modules that a file may import anywhere, `from` names taken for modules, too."""
-    names = set()
-    if path.is_file():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    local = {"helpers", "tests", "mutants", "rules", "tools", "conftest"}
-    return {name for name in names if name.split(".")[0] not in local}
 
 
 def table(results: list[Result]) -> str:

@@ -2,15 +2,16 @@
 
 It reads one JSON request a line from stdin and answers with one JSON line on stdout:
 
-    {"warm": ["sklearn.datasets", ...]}                      import these before forking
-    {"source": DIR, "root": DIR, "tests": [ID], "limit": S}  run tests, SOURCE first on the path
+    {"root": DIR, "tests": [ID], "limit": SECONDS}    run tests with DIR/src first on the path
 
-The answer to a run holds ``cases`` (one record per phase of a test that did not pass, or passed),
-``exit`` (pytest's exit status, or "timeout"), ``seconds``, ``foreign`` (helpers that were imported
-from anywhere but ``source``) and the ``tail`` of what pytest printed.
+What a run imported from installed packages is imported here before the next fork, so that only
+the first run pays for it. The answer holds ``cases`` (a record of every test, and of every set-up
+or tear-down that did not pass), ``exit`` (pytest's exit status, or "timeout"), ``seconds``,
+``foreign`` (helpers that came from elsewhere than ``root``) and the ``tail`` of what it printed.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -91,7 +92,8 @@ def _child(request, answer_path, log_path):
         os.dup2(log, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.dont_write_bytecode = True
-    source, root = request["source"], request["root"]
+    root = request["root"]
+    source = os.path.join(root, "src")
     os.environ["PYTHONPATH"] = os.pathsep.join([source, root])
     os.chdir(root)
     recorder = Recorder()
@@ -107,8 +109,12 @@ def _child(request, answer_path, log_path):
         if name == "helpers" or name.startswith("helpers.")
     ]
     inside = os.path.realpath(source) + os.sep
+    here = os.path.realpath(sys.prefix) + os.sep
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    installed = [n for n, f in files.items() if f and os.path.realpath(f).startswith(here)]
     answer = {
         "exit": int(status),
+        "installed": [name for name in installed if name.split(".")[0] != "helpers"],
         "cases": recorder.cases,
         "collect_errors": recorder.collect_errors,
         "foreign": [n for n, f in loaded if f and not os.path.realpath(f).startswith(inside)],
@@ -136,6 +142,7 @@ def run(request):
             answer["exit"] = "timeout"
         elif answer_path.exists():
             answer = json.loads(answer_path.read_text())
+        _warm(answer.pop("installed", []))
         tail = log_path.read_text(errors="replace")[-2000:] if log_path.exists() else ""
     return {**answer, "seconds": seconds, "tail": tail}
 
@@ -155,16 +162,14 @@ def _wait(child, deadline):
     return finished
 
 
-def warm(names):
-    """Import what the tests import, so that no fork pays for it; what is missing stays missing."""
+def _warm(names):
+    """Import modules that a run has needed; what cannot be imported alone stays out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in names:
-            try:
+        for name in set(names) - set(sys.modules):
+            with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-            except ImportError:
-                continue
-    return {"warm": True}
+    gc.freeze()  # forks need not look through what they inherit
 
 
 def main():
@@ -174,9 +179,7 @@ def main():
     answers = os.fdopen(os.dup(1), "w")  # whatever an import prints must not mix with the answers
     os.dup2(2, 1)
     for line in sys.stdin:
-        request = json.loads(line)
-        answer = warm(request["warm"]) if "warm" in request else run(request)
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(run(json.loads(line))) + "\n")
         answers.flush()
 
 

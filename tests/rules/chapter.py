@@ -7,6 +7,7 @@ Every rule is a function of a chapter and of what it is read against, and return
 
 import ast
 import io
+import json
 import re
 import statistics
 import sys
@@ -36,6 +37,7 @@ SECTIONS = (
 )
 KINDS = {"predict": 2, "build": 2, "modify": 1, "prove": 1}
 EXERCISE = re.compile(r"### Exercise ([a-z0-9-]+-\d+) · (\w+) · ([★☆]{3})(?: · .+)?")
+COMPUTES = {"grid", "array"}  # functions of helpers.plot that draw nothing
 FOLDED = re.compile(r"<details.*?</details>", re.DOTALL)
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 MARK = re.compile(r"<small>\s*checked by\b(.*?)</small>", re.DOTALL)
@@ -96,6 +98,7 @@ class Surroundings:
     exercises: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
+    outputs: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def read(path: Path) -> Chapter:
@@ -177,9 +180,10 @@ def sections(chapter: Chapter, _: Surroundings) -> list[str]:
 
 
 def opening(chapter: Chapter, _: Surroundings) -> list[str]:
-    """Before the first section: prerequisites, reading time, the generated cost."""
+    """Before the first section: what one needs to know, a reading time, the generated cost."""
     text = chapter.text("")
-    wanted = {"Prerequisites": r"[Pp]rerequisite", "a reading time": r"\bminutes\b"}
+    wanted = {"what you need to know": r"[Pp]rerequisite|[Yy]ou need"}
+    wanted["a reading time"] = r"\b(?:minutes|hours?)\b"
     wanted["the generated {{cost}}"] = r"\{\{cost\}\}"
     return [f"the opening lacks {name}" for name, p in wanted.items() if not re.search(p, text)]
 
@@ -237,21 +241,38 @@ def portable(chapter: Chapter, _: Surroundings) -> list[str]:
 
 
 def drawing_is_hidden(chapter: Chapter, _: Surroundings) -> list[str]:
-    """A cell that draws is tagged ``hide-input``, and nothing else is."""
+    """A cell that draws is tagged ``hide-input``; what is hidden draws, shows a table or claims."""
     bad, plotting = [], {"plt", "plot", "ax", "axes", "fig"}
     for cell in chapter.of("code"):
         for node in ast.walk(tree(cell) or ast.Module([], [])):
             if isinstance(node, ast.ImportFrom) and node.module == "helpers.plot":
-                plotting |= {alias.asname or alias.name for alias in node.names}
+                plotting |= {alias.asname or alias.name for alias in node.names} - COMPUTES
         if "setup" in cell.tags:
             continue
-        draws = any(first in plotting for first, _last in calls(cell))
+        draws = any(first in plotting and last not in COMPUTES for first, last in calls(cell))
+        shows = any(last in ("claim", "Markdown", "HTML") for _first, last in calls(cell))
         if draws and "hide-input" not in cell.tags:
             bad.append(f"{cell}: draws, but is not tagged hide-input")
-        if "hide-input" in cell.tags and not draws | bool(
-            {"explorable", "needs-kernel"} & cell.tags
-        ):
+        hidden = "hide-input" in cell.tags and not {"explorable", "needs-kernel"} & cell.tags
+        if hidden and not draws and not shows:
             bad.append(f"{cell}: is tagged hide-input, but draws nothing")
+    return bad
+
+
+def figures_have_words(chapter: Chapter, around: Surroundings) -> list[str]:
+    """Every picture of the executed notebook has alternative text and a caption."""
+    bad = []
+    for number, data in enumerate(around.outputs.get(chapter.stem, [])):
+        where = f"output {number}"
+        if any(kind.startswith("image/") for kind in data):
+            bad.append(f"{where}: a bare image has no alternative text; use plot.show")
+        page = "".join(data.get("text/html", ""))
+        for image in re.findall(r"<img\b[^>]*>", page):
+            alt = re.search(r'\balt="([^"]*)"', image)
+            if not alt or len(alt[1].split()) < 5:
+                bad.append(f"{where}: its alternative text is {alt[1] if alt else 'missing'!r}")
+        if "<img" in page and not re.search(r"<figcaption>[^<]{10,}", page):
+            bad.append(f"{where}: has no caption")
     return bad
 
 
@@ -478,6 +499,7 @@ RULES = (
     words,
     portable,
     drawing_is_hidden,
+    figures_have_words,
     claims_are_checked,
     explorable_is_marked,
     stands_alone,
@@ -514,8 +536,6 @@ def bibliography(text: str) -> set[str]:
 
 def surroundings(root: Path) -> Surroundings:
     """All that the chapters of a repository refer to."""
-    import json
-
     from mutants.runner import load
 
     sys.path.insert(0, str(root / "src"))
@@ -531,7 +551,16 @@ def surroundings(root: Path) -> Surroundings:
         exercises=graded(),
         seconds={name: cost["seconds"] for name, cost in record.items() if cost.get("seconds")},
         tags={tag for path in sources(root) for tag in numbered(read(path))},
+        outputs={path.stem: _outputs(path.with_suffix(".ipynb")) for path in sources(root)},
     )
+
+
+def _outputs(path: Path) -> list[dict]:
+    """What the cells of an executed notebook showed, by MIME type."""
+    if not path.exists():
+        return []
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [out["data"] for cell in cells for out in cell.get("outputs", []) if "data" in out]
 
 
 def sources(root: Path) -> list[Path]:

@@ -101,12 +101,13 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"helpers.exercises.{name}")
 
 
-def draws(exercise: Exercise, cohort: str) -> list[tuple]:
+def draws(exercise: Exercise, cohort: str, secret: str | None = None) -> list[tuple]:
     """Return the argument tuples of `exercise` for a cohort: the same cohort, the same inputs.
 
-    The environment variable ``HELPERS_COHORT``, where set, is mixed into every cohort's seed, so
-    that an instructor can draw inputs nobody has seen.
+    `secret` is mixed into the seed, so that an instructor can draw inputs nobody has seen; unless
+    given, it is the environment variable ``HELPERS_COHORT``.
     """
-    name = "/".join([exercise.id, cohort, os.environ.get("HELPERS_COHORT", "")])
+    secret = os.environ.get("HELPERS_COHORT", "") if secret is None else secret
+    name = "/".join([exercise.id, cohort, secret])
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
     return list(exercise.draw(torch.Generator().manual_seed(seed)))

@@ -31,28 +31,38 @@ const watchTheme = (figure, changed) => {
   look();
 };
 
-const inflate = async (text) => {
-  const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+// Five signs hold four bytes (inline.Pack.text), and the bytes are deflated.
+const inflate = async (text, size) => {
+  const packed = new Uint8Array(text.length * 0.8), view = new DataView(packed.buffer);
+  for (let i = 0; i < text.length; i += 5) {
+    let word = 0;
+    for (let j = i; j < i + 5; j++) {
+      const code = text.charCodeAt(j);
+      word = word * 85 + (code === 35 ? 60 : code === 36 ? 92 : code) - 40;
+    }
+    view.setUint32(i * 0.8, word);
+  }
+  const stream = new Blob([packed.subarray(0, size)]).stream()
+    .pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 };
 
-// Undo inline.Pack: bytes as they are, or coordinates from two planes of zigzag differences.
+// Undo inline.Pack: differences of bytes, or of coordinates in two planes of zigzag codes.
 const unpack = (bytes, specs) => {
   let at = 0;
   return specs.map(({ shape, low, step, most, diffs }) => {
     const size = shape.reduce((a, b) => a * b);
-    if (!diffs) return { shape, most, data: bytes.subarray(at, (at += size)) };
     const whole = Int32Array.from({ length: size }, (_, i) => {
-      const z = bytes[at + i] + 256 * bytes[at + size + i];
-      return z & 1 ? -(z + 1) / 2 : z / 2;
+      const z = bytes[at + i] + (step ? 256 * bytes[at + size + i] : 0);
+      return step ? (z & 1 ? -(z + 1) / 2 : z / 2) : z;
     });
-    at += 2 * size;
+    at += step ? 2 * size : size;
     for (const axis of diffs) {
       const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1), block = inner * shape[axis];
       for (let i = 0; i < size; i++) if (i % block >= inner) whole[i] += whole[i - inner];
     }
-    return { shape, data: Float32Array.from(whole, (v) => low + step * v) };
+    const data = step ? Float32Array.from(whole, (v) => low + step * v) : whole.map((v) => v & 255);
+    return { shape, most, data };
   });
 };
 
@@ -92,15 +102,20 @@ const number = (value, digits = 2) => {
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Bring every figure of this kind to life that is not yet alive; where that fails the still stays.
+// Nothing in the page's text says which are alive, so that a page saved from a browser works too.
 const enliven = (kind, build) => {
-  const waiting = `.fr-explorable[data-kind="${kind}"]:not([data-state])`;
-  document.querySelectorAll(waiting).forEach(async (figure) => {
-    figure.dataset.state = "loading";
+  const figures = document.querySelectorAll(`.fr-explorable[data-kind="${kind}"]`);
+  figures.forEach(async (figure) => {
+    if (figure.frAlive) return;
+    figure.frAlive = true;
     try {
       const meta = JSON.parse(figure.querySelector("script").textContent);
-      const live = make("div", { class: "fr-live" }), still = figure.querySelector(".fr-still");
-      const draw = build(figure, live, meta, unpack(await inflate(meta.bytes), meta.arrays));
-      still.replaceWith(live);
+      const live = make("div", { class: "fr-live" }), old = figure.querySelector(".fr-live");
+      const arrays = unpack(await inflate(meta.bytes, meta.size), meta.arrays);
+      const draw = build(figure, live, meta, arrays);
+      if (old) old.remove();
+      figure.prepend(live);
+      figure.querySelector(".fr-still").hidden = true;
       // JupyterLab would take arrow keys for its own.
       figure.dataset.lmSuppressShortcuts = true;
       const fit = () => figure.isConnected && live.clientWidth && draw();
@@ -110,7 +125,7 @@ const enliven = (kind, build) => {
         width = live.clientWidth;
       }).observe(live);
       watchTheme(figure, fit);
-      figure.dataset.state = "ready";
+      figure.dataset.state = "live";
     } catch (reason) {
       figure.dataset.state = "still";
       console.warn("explorable stays a still:", reason);

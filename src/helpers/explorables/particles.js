@@ -95,19 +95,25 @@ enliven("particles", (figure, live, meta, arrays) => {
   const paintGrid = () => {
     const array = arrays[run().grid], [, , , L, P] = array.shape, m = (P - 1) / (L - 1);
     const [xs, ys] = blend(array);
+    // Along a line from point to point, by a cubic whose slopes are those of the neighbours.
     const go = (family, l, from, to) => {
-      const step = Math.sign(to - from);
-      for (let p = from; p !== to + step; p += step) {
-        const i = (family * L + l) * P + p;
-        g.lineTo(toX(xs[i]), toY(ys[i]));
+      const base = (family * L + l) * P, step = Math.sign(to - from);
+      const place = (p) => {
+        const i = base + Math.min(Math.max(p, 0), P - 1);
+        return [toX(xs[i]), toY(ys[i])];
+      };
+      for (let p = from; p !== to; p += step) {
+        const [a, b, c, d] = [-step, 0, step, 2 * step].map((i) => place(p + i));
+        g.bezierCurveTo(...[0, 1].map((j) => b[j] + (c[j] - a[j]) / 6),
+          ...[0, 1].map((j) => c[j] - (d[j] - b[j]) / 6), ...c);
       }
     };
+    const start = (i) => g.moveTo(toX(xs[i]), toY(ys[i]));
     g.fillStyle = css("--cell");
     g.beginPath();
     for (let r = 0; r < L - 1; r++)
       for (let c = r % 2; c < L - 1; c += 2) {
-        const i = r * P + c * m;
-        g.moveTo(toX(xs[i]), toY(ys[i]));
+        start(r * P + c * m);
         go(0, r, c * m, (c + 1) * m);
         go(1, c + 1, r * m, (r + 1) * m);
         go(0, r + 1, (c + 1) * m, c * m);
@@ -117,6 +123,7 @@ enliven("particles", (figure, live, meta, arrays) => {
     pen(css("--line"));
     for (let l = 0; l < 2 * L; l++) {
       g.beginPath();
+      start(l * P);
       go(0, l, 0, P - 1);
       g.stroke();
     }
@@ -130,15 +137,16 @@ enliven("particles", (figure, live, meta, arrays) => {
     g.globalAlpha = 1;
   };
   const paintParticles = () => {
-    const [xs, ys] = blend(paths());
-    for (const group of new Set(Array.from(xs, (_, i) => groupOf(i)))) {
-      g.beginPath();
-      xs.forEach((x, i) => groupOf(i) === group && disc(x, ys[i], width < 300 ? 2.3 : 2.8));
-      pen(css("--paper"), 1.5);
-      g.stroke();
-      g.fillStyle = ink(group);
-      g.fill();
-    }
+    const [xs, ys] = blend(paths()), all = [...new Set(Array.from(xs, (_, i) => groupOf(i)))];
+    // Halos first, so that none hides a particle.
+    for (const halo of [true, false])
+      for (const group of all) {
+        g.beginPath();
+        xs.forEach((x, i) => groupOf(i) === group && disc(x, ys[i], width < 300 ? 2.3 : 2.8));
+        pen(css("--paper"), 1.5);
+        g.fillStyle = ink(group);
+        if (halo) g.stroke(); else g.fill();
+      }
   };
   // The particle that is followed: all its way faint, the way up to here strong.
   const paintPicked = (stroke, paper, whole) => {
@@ -174,25 +182,29 @@ enliven("particles", (figure, live, meta, arrays) => {
     const f = i / 255 * (ramp.length - 1), k = Math.min(Math.floor(f), ramp.length - 2);
     return ramp[k].map((c, j) => Math.round(c + (f - k) * (ramp[k + 1][j] - c)));
   });
-  // Between cells: a cubic through the stored roots of the density, so that ridges stay smooth.
+  // Between cells: Mitchell and Netravali's cubic on the roots of the density, rows then columns.
   const GROW = 3, small = document.createElement("canvas");
   const grow = (data, rows, columns) => {
     const out = new Float32Array(rows * columns * GROW);
     for (let r = 0; r < rows; r++)
       for (let c = 0; c < columns * GROW; c++) {
-        const f = (c + 0.5) / GROW - 0.5, k = Math.floor(f), t = f - k;
-        const [a, b, d, e] = [-1, 0, 1, 2].map((i) =>
-          data[r * columns + Math.min(Math.max(k + i, 0), columns - 1)]);
-        const bend = (2 * a - 5 * b + 4 * d - e + (3 * (b - d) + e - a) * t) * t;
-        out[c * rows + r] = Math.max(b + 0.5 * t * (d - a + bend), 0);
+        const f = (c + 0.5) / GROW - 0.5, k = Math.floor(f);
+        for (let i = k - 1; i < k + 3; i++) {
+          const x = Math.abs(f - i), inner = (7 * x - 12) * x * x + 16 / 3;
+          out[c * rows + r] += data[r * columns + Math.min(Math.max(i, 0), columns - 1)] / 6
+            * (x < 1 ? inner : ((12 - 7 / 3 * x) * x - 20) * x + 32 / 3);
+        }
       }
     return out;
   };
   const surface = (array, k) => {
     const [K, H, W] = array.shape, known = array.known || (array.known = []);
-    if (k >= K) return null;
-    return known[k] || (known[k] =
-      grow(grow(array.data.subarray(k * H * W, (k + 1) * H * W), H, W), W * GROW, H));
+    if (k < K && !known[k]) {
+      const root = array.data.subarray(k * H * W, (k + 1) * H * W);
+      known[k] = grow(grow(root, H, W), W * GROW, H).map((v) => Math.max(v, 0) / 127);
+      known[k].most = Math.max(...root) / 127;
+    }
+    return known[k];
   };
   // Value at (u, v) in [0, 1] x [0, 1] of rows x columns of cells from `from` on.
   const lookup = (data, from, rows, columns, u, v) => {
@@ -210,7 +222,6 @@ enliven("particles", (figure, live, meta, arrays) => {
     const field = meta.moves === null ? null : arrays[meta.moves];
     Object.assign(small, { width: columns, height: rows });
     const image = small.getContext("2d").createImageData(columns, rows);
-    let most = 0;
     const inside = (u) => u >= 0 && u <= 1;
     for (let r = 0; r < rows; r++)
       for (let c = 0; c < columns; c++) {
@@ -229,15 +240,14 @@ enliven("particles", (figure, live, meta, arrays) => {
         const before = known[0] || !known[1] ? lookup(low, 0, rows, columns, a, b) : 0;
         const after = known[1] ? lookup(high, 0, rows, columns, a + p, b + q) : 0;
         const share = known[0] && known[1] ? s : Number(known[1]);
-        const root = Math.sqrt((1 - share) * before ** 2 + share * after ** 2) / 127;
-        if (root > most) most = root;
+        const root = Math.sqrt((1 - share) * before ** 2 + share * after ** 2);
         const i = ((rows - 1 - r) * columns + c) * 4, t = tint[Math.min(Math.round(root * 255), 255)];
         image.data[i] = t[0];
         image.data[i + 1] = t[1];
         image.data[i + 2] = t[2];
         image.data[i + 3] = 255;
       }
-    peak = most ** 2 * array.most;
+    peak = array.most * ((1 - s) * low.most ** 2 + s * (high || low).most ** 2);
     small.getContext("2d").putImageData(image, 0, 0);
     g.imageSmoothingQuality = "high";
     g.drawImage(small, LEFT, TOP, width - LEFT - RIGHT, height - TOP - BOTTOM);
@@ -279,8 +289,8 @@ enliven("particles", (figure, live, meta, arrays) => {
   };
   const choose = (i) => {
     if (at === 0 || at === 1) at = runs[i].back ? 1 : 0;
-    if (i !== now) picked = null;
     now = i;
+    if (picked >= paths().shape[2]) picked = null;
     rest();
   };
 
