@@ -64,6 +64,7 @@ grade: .venv/test  ## grade a folder: make grade SUBMISSIONS=path
 
 bench: .venv/test  ## measure the helpers against libraries
 	.venv/bin/python -m benchmarks
+	.venv/bin/python -m tools.pages
 
 full: .venv/book  ## run the large profile (downloads data, wants a GPU)
 	.venv/bin/python -m tools.full

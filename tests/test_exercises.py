@@ -270,7 +270,7 @@ def test_changed_arguments_are_told_of_and_do_not_spoil_the_check():
 
 def test_a_result_instead_of_the_function():
     verdict = check("nice-3", torch.zeros(5))
-    assert verdict.kind == "type" and 'check("nice-3", log_prob)' in verdict.sentence
+    assert verdict.kind == "error" and "pass log_prob without calling it" in verdict.sentence
 
 
 def test_unknown_id_lists_the_ids():

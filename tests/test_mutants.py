@@ -163,6 +163,12 @@ def test_a_missing_test_is_refused(small_bench, test):
     assert verdict == "refused" and "not found" in detail
 
 
+def test_a_missing_test_does_not_hide_the_others(small_bench):
+    with pytest.raises(Refused, match="test_missing"):
+        small_bench.require_passing([HERE + "test_missing", HERE + "test_down"])
+    small_bench.require_passing([HERE + "test_down"])
+
+
 @pytest.mark.parametrize("name", ["test_wrong", "test_skipped"])
 def test_a_test_that_does_not_pass_before_is_refused(small_bench, name):
     ((verdict, detail),) = verdicts(small_bench, caught_by=(HERE + name,))
@@ -187,7 +193,7 @@ def test_a_failed_raises_is_an_assertion(small_bench):
 
 def test_an_endless_loop_is_a_catch_only_where_declared(project):
     endless = {"before": "n -= 1", "after": "n -= 0", "caught_by": (HERE + "test_up",)}
-    with Bench(project, limit=2) as bench:
+    with Bench(project, limit=6) as bench:
         assert verdicts(bench, **endless) == [("refused", "timeout")]
         assert verdicts(bench, by="timeout", **endless) == [("caught", "timeout")]
         assert verdicts(bench, by="timeout") == [
@@ -204,6 +210,7 @@ def test_an_endless_loop_is_a_catch_only_where_declared(project):
         ({"before": "n: int", "within": "Walk"}, "occurs 2 times"),
         ({"within": "Walk.sideways"}, "found 0 definitions"),
         ({"after": "2 * x"}, "equals"),
+        ({"file": "chapters/01_page.md", "within": "Walk"}, "not in chapters/01_page.md"),
     ],
 )
 def test_a_patch_that_does_not_fit_is_refused(changes, complaint):

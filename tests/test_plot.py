@@ -23,13 +23,13 @@ def test_page_carries_alt_and_caption():
     assert "http" not in page.replace("data:image", "")
 
 
-def test_grid_tiles_the_square():
-    centres, area = plot.grid(2.0, 50, torch.float64)
-    assert area * len(centres) == pytest.approx(16)
-    assert centres.abs().max().item() == pytest.approx(2 - 0.04)
-    # A linear function integrates exactly, and rows follow the first coordinate.
-    assert (centres[:, 0] + 1).sum().item() * area == pytest.approx(16)
-    assert centres[0, 0] == centres[1, 0]
+def test_heat_puts_the_first_row_at_the_bottom():
+    ax = plot.axes()
+    plot.heat(ax, torch.tensor([[0.0, 1.0], [2.0, 3.0]]), 2.0)
+    shown = ax.get_images()[0]
+    assert shown.origin == "lower" and list(shown.get_extent()) == [-2, 2, -2, 2]
+    assert shown.get_array().tolist() == [[0, 1], [2, 3]]
+    plot.plt.close()
 
 
 def test_images_are_tiled_in_reading_order():
@@ -48,7 +48,7 @@ def test_bad_input():
     for call in (
         lambda ax: plot.points(ax, torch.zeros(3, 3)),
         lambda ax: plot.images(ax, torch.zeros(5, 2, 2), 3),
-        lambda ax: plot.grid(1.0, 1),
+        lambda ax: plot.heat(ax, torch.zeros(9), 1.0),
         lambda ax: plot.show("", "caption"),
     ):
         with pytest.raises(ValueError, match="got"):

@@ -235,7 +235,7 @@ def import_with_colabs_packages(source, modules):
     blocked = {
         top
         for top, owners in metadata.packages_distributions().items()
-        if not allowed & {canonicalize_name(owner) for owner in owners}
+        if not allowed & {canonicalize_name(owner) for owner in owners} and top != "helpers"
     }
     script = f"BLOCKED = {blocked!r}\nMODULES = {modules!r}\n{BLOCKER}"
     settings = {**os.environ, "PYTHONPATH": str(source), "MPLBACKEND": "Agg"}

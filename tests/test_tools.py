@@ -129,7 +129,18 @@ def test_the_pages(root, capsys):
     row |= {"unit": "nats", "measured": None}
     done = row | {"measured": 7.25, "device": "G", "versions": {"torch": "3"}, "date": "2000-01-01"}
     book.write_json(book.generated(root, "large.json"), {"rows": [row, done]})
+    ratio = {
+        "chapter": "1",
+        "text": "step",
+        "ratio": 0.5,
+        "spread": [0.4, 0.6],
+        "against": "of L's",
+    }
+    record = {"rows": [ratio], "versions": {"L": "2"}, "device": "D", "date": "2000-01-02"}
+    book.write_json(book.generated(root, "bench.json"), record)
     text = pages.results(root)
+    assert "measured on 2000-01-02, D; L 2." in text
+    assert "| 1 | step | 0.5 of L's | 0.4 to 0.6 |" in text
     assert f"{start} 0.1 to 0.5 | simulated |" in text
     assert "| 1 | likelihood | 9 (paper) | not run | real |   |   |   |" in text
     assert "| 1 | likelihood | 9 (paper) | 7.25 nats | real | G | torch 3 | 2000-01-01 |" in text
@@ -147,3 +158,24 @@ def test_a_skip_fails_where_skips_are_forbidden(tmp_path):
         env=os.environ | {"FLOW_RANK_SKIPS": "forbidden"}, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 1 and "1 skipped, and skips are forbidden" in run.stdout, run.stdout
+
+
+FAKE_TORCH = """
+class cuda:
+    is_available = staticmethod(lambda: True)
+    get_device_name = staticmethod(lambda: "Imagined 9000")
+    max_memory_allocated = staticmethod(lambda: 2.5e9)
+"""
+
+
+def test_the_cost_on_a_gpu_is_measured_apart(root, capsys):
+    before = tiny(root).with_suffix(".ipynb").read_bytes()
+    assert chapters.main(["--gpu"], root) == 1
+    assert "torch sees no GPU here" in capsys.readouterr().out
+    (root / "src" / "torch.py").write_text(FAKE_TORCH)
+    edit(tiny(root), "import random\n", "import random, torch\n")
+    assert chapters.main(["--gpu"], root) == 0
+    gpu = costs.load(root)["01_tiny"]["gpu"]
+    assert gpu["device"] == "Imagined 9000" and gpu["memory_mb"] == 2500 and gpu["seconds"] > 0
+    assert tiny(root).with_suffix(".ipynb").read_bytes() == before
+    assert f"{gpu['seconds']} s, 2500 MB on Imagined 9000" in pages.cost_page(root)

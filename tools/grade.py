@@ -25,6 +25,7 @@ from tools import assignments, book, feedback, sandbox, submission
 from tools.assignments import AssignmentError
 from tools.marking import Marker
 
+STOPPED = ("timeout", "memory", "processes", "disk")  # tried again when limits are different
 FORMAT = 1  # raise it when this program changes so that submissions must be graded again
 
 
@@ -47,36 +48,29 @@ def version(marker: Marker) -> str:
 
 
 def grade(
-    marker: Marker, out: Path, student: str, files: list[Path], now: str, force: bool
-) -> dict:
-    """Grade one student, or keep what is known; return the state that is stored."""
-    path = out / "state" / f"{student}.json"
-    state = book.read_json(path)
-    limits = asdict(marker.limits)
+    marker: Marker, state: dict[str, Any], student: str, files: list[Path], now: str, force: bool
+) -> dict[str, Any]:
+    """Grade one student, or keep the state that is known; return the state."""
+    limits, key, marked = asdict(marker.limits), "", False
     try:
         text = submission.content(student, files)
-        key = book.digest([now, text.hex()])
-        stopped = state.get("status") in ("timeout", "memory", "processes", "disk", "failed")
-        if state.get("key") == key and not (stopped and state["limits"] != limits) and not force:
+        digest = book.digest([now, text.hex()])
+        other = state.get("status") in STOPPED and state["limits"] != limits
+        if state.get("key") == digest and not other and not force:
             return state
         status, message = marker.mark(student, text)
-        marked = True
+        key, marked = digest, True
     except submission.Unreadable as error:
-        key, marked = "", False
         status, message = ("unreadable" if files else "missing"), str(error)
     except AssignmentError as error:
-        key, marked = "", False
-        status, message = "failed", f"nbgrader: {str(error).strip().splitlines()[-1]}"
-    state = {"status": status, "message": message, "marked": marked, "key": key, "limits": limits}
-    if submission.STUDENT.fullmatch(student):
-        book.write_json(path, state)
-    return state
+        status, message = "failed", f"nbgrader: {str(error).strip()}"
+    return {"status": status, "message": message, "marked": marked, "key": key, "limits": limits}
 
 
 def row(marker: Marker, student: str, state: dict[str, Any]) -> dict[str, Any]:
     """A student's line of ``grades.csv``."""
     points = assignments.problems(marker.source)
-    scores = marker.scores(student) if state["marked"] else dict.fromkeys(points, 0.0)
+    scores = marker.marks(student)[0] if state["marked"] else dict.fromkeys(points, 0.0)
     unread = [problem for problem, score in scores.items() if score is None]
     message = [state["message"]] if state["message"] else []
     message += [f"{problem}: to be read by a person" for problem in unread]
@@ -105,15 +99,16 @@ def write_grades(path: Path, rows: list[dict[str, Any]]) -> None:
 def grade_all(marker: Marker, folder: Path, out: Path, force: bool) -> list[dict[str, Any]]:
     """Grade every submission of a folder; what is written is complete after each."""
     now, found = version(marker), submission.collect(folder, marker.name)
-    known = {student: book.read_json(out / "state" / f"{student}.json") for student in found}
+    paths = {student: marker.course / "state" / f"{student}.json" for student in found}
+    known = {student: book.read_json(path) for student, path in paths.items()}
     rows = {student: row(marker, student, known[student]) for student in found if known[student]}
     for student, files in found.items():
-        state = grade(marker, out, student, files, now, force)
+        state = grade(marker, known[student], student, files, now, force)
         rows[student] = row(marker, student, state)
-        if submission.STUDENT.fullmatch(student):
-            give_feedback(marker, out, student, state)
+        if submission.STUDENT.fullmatch(student):  # else it is no name for a file
+            book.write_json(paths[student], give_feedback(marker, out, student, state))
         write_grades(out / "grades.csv", [rows[name] for name in found if name in rows])
-        line, kept = rows[student], " (kept)" if state == known[student] else ""
+        line, kept = rows[student], " (kept)" if state is known[student] else ""
         message = f" - {line['message']}" if line["message"] else ""
         print(
             f"{student}: {line['total']}/{line['max']} {line['status']}{kept}{message}", flush=True
@@ -121,13 +116,16 @@ def grade_all(marker: Marker, folder: Path, out: Path, force: bool) -> list[dict
     return list(rows.values())
 
 
-def give_feedback(marker: Marker, out: Path, student: str, state: dict[str, Any]) -> None:
-    """Write a student's page, with the scores and comments that a person gave since the last."""
+def give_feedback(marker: Marker, out: Path, student: str, state: dict[str, Any]) -> dict[str, Any]:
+    """Write a student's page unless it shows the latest marks and comments; return the state."""
     page = out / "feedback" / f"{student}.html"
-    if state["marked"]:
-        book.write(page, marker.feedback(student))
-    else:
+    if not state["marked"]:
         book.write(page, feedback.plain(f"{student}: {state['status']}", state["message"]))
+        return state
+    shown = book.digest(marker.marks(student))
+    if shown != state.get("shown") or not page.exists():
+        book.write(page, marker.feedback(student))
+    return state | {"shown": shown}
 
 
 def arguments(given: list[str] | None) -> argparse.Namespace:

@@ -27,6 +27,7 @@ RECORD = "application/vnd.flow-and-rank.attempt+json"  # as in recorder.py
 SECRET = ("_answers", "_mistakes", "judge")  # endings of modules that the sandbox does not get
 ENDS = {
     "died": ("crashed", "the kernel died in {place}"),
+    "stuck": ("timeout", "the kernel could not be interrupted, in {place}"),
     "time": ("timeout", "stopped after {limits.seconds} s, in {place}"),
     "memory": ("memory", "stopped at {limits.memory} MB, in {place}"),
     "processes": ("processes", "stopped at {limits.processes} processes, in {place}"),
@@ -60,15 +61,16 @@ class Marker:
         status = next((status for status, _ in self.said if status), "graded")
         return status, "; ".join(message for _, message in self.said)
 
-    def scores(self, student: str) -> dict[str, float | None]:
-        """A marked student's score by problem; None where a person still has to read an answer."""
+    def marks(self, student: str) -> tuple[dict[str, float | None], list[str | None]]:
+        """A marked student's score by problem, None where a person has to read; and comments."""
         with Gradebook(f"sqlite:///{self.course}/gradebook.db", assignments.COURSE) as gradebook:
             (notebook,) = gradebook.find_submission(self.name, student).notebooks
             found = {
                 grade.name: None if grade.manual_score is grade.auto_score is None else grade.score
                 for grade in notebook.grades
             }
-        return {problem: found[problem] for problem in assignments.problems(self.source)}
+            comments = [comment.comment for comment in notebook.comments]
+        return {problem: found[problem] for problem in assignments.problems(self.source)}, comments
 
     def feedback(self, student: str) -> str:
         """A marked student's notebook with scores and comments, as a page that loads nothing."""
@@ -88,7 +90,8 @@ class Marker:
             if cell.cell_type == "code":
                 outputs = run.outputs.get(number, [])
                 cell.outputs, cell.execution_count = list(filter(None, map(_plain, outputs))), None
-                self._remark(submission.where(notebook.cells, number), cell.outputs)
+                errors = [f"{o.ename}: {o.evalue}" for o in cell.outputs if "ename" in o]
+                self._remark(submission.where(notebook.cells, number), errors)
                 if cell.metadata.get("nbgrader", {}).get("grade"):
                     cell.outputs = self._judge(cell, outputs, run.ended)
         return notebook, resources
@@ -105,16 +108,14 @@ class Marker:
                 shutil.copy(path, target)
         shutil.copy(Path(__file__).with_name("recorder.py"), code / "helpers/exercises/check.py")
 
-    def _remark(self, place: str, outputs: list[NotebookNode]) -> None:
-        """Note a cell that met a limit without ending the run."""
-        for output in outputs:
-            name, value = output.get("ename"), output.get("evalue", "")
-            if name == "TimeoutError":
-                seconds = self.limits.cell_seconds
-                self.said.append(("timeout", f"{place} took longer than {seconds} s"))
-            elif name == "MemoryError" or "can't allocate memory" in value:
-                limit = self.limits.memory
-                self.said.append(("memory", f"{place} asked for more than {limit} MB"))
+    def _remark(self, place: str, errors: list[str]) -> None:
+        """Note what met a limit without ending the run."""
+        if any("TimeoutError: this cell took too long" in error for error in errors):
+            seconds = self.limits.cell_seconds
+            self.said.append(("timeout", f"{place} took longer than {seconds} s"))
+        if any("MemoryError" in error or "can't allocate memory" in error for error in errors):
+            limit = self.limits.memory
+            self.said.append(("memory", f"{place} asked for more than {limit} MB"))
 
     def _judge(self, cell: NotebookNode, raw: list[dict], ended: str) -> list[NotebookNode]:
         """The outputs that decide a test cell's points: verdicts, and an error if one is not ok."""
@@ -129,6 +130,7 @@ class Marker:
         errors = [output for output in cell.outputs if output.output_type == "error"]
         if wrong:
             self.said.append(("", f"{problem}: {wrong[0].kind}"))
+            self._remark(problem, [wrong[0].sentence] if wrong[0].kind == "error" else [])
             return [*made, _error("NotYet", str(wrong[0]))]
         if all(verdicts.values()):
             return made

@@ -108,7 +108,7 @@ def results(root: Path = book.ROOT) -> str:
             lines.append("")
         if not records:
             lines += ["No claim has been measured.", ""]
-    return "\n".join(lines + large(root)).rstrip() + "\n"
+    return "\n".join(lines + large(root) + bench(root)).rstrip() + "\n"
 
 
 def large(root: Path) -> list[str]:
@@ -133,6 +133,22 @@ def large(root: Path) -> list[str]:
                 *((entry["device"], versions, entry["date"]) if done else ("", "", "")),
             )
         )
+    return [*lines, ""]
+
+
+def bench(root: Path) -> list[str]:
+    """The table of the benchmarks' ratios, from ``bench.json``."""
+    record = book.read_json(book.generated(root, "bench.json"))
+    if not record:
+        return []
+    versions = ", ".join(f"{name} {v}" for name, v in sorted(record["versions"].items()))
+    lines = ["## Against libraries", ""]
+    lines += [f"Times as ratios, measured on {record['date']}, {record['device']}; {versions}.", ""]
+    lines += table("Chapter", "What", ">Ratio", "Range")
+    for entry in record["rows"]:
+        low, high = map(show, entry["spread"])
+        ratio = f"{show(entry['ratio'])} {entry['against']}"
+        lines.append(row(entry["chapter"], entry["text"], ratio, f"{low} to {high}"))
     return [*lines, ""]
 
 

@@ -30,7 +30,11 @@ from tools import landlock
 
 HERE = Path(__file__).parent
 UNSHARE = "unshare --user --map-current-user --pid --net --ipc --mount-proc --fork --kill-child"
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); import sandboxed; sandboxed.main()"
+BOOT = """import sys
+sys.path.insert(0, sys.argv[1])
+sys.modules["rfc3987_syntax"] = None  # checks web addresses: a second to import, and no use here
+import sandboxed
+sandboxed.main()"""
 REPORT_BYTES = 64_000_000
 DEATH_SIGNAL, SUBREAPER = 1, 36  # prctl's
 
@@ -48,7 +52,7 @@ class Limits:
 
 @dataclass
 class Run:
-    """What came of a run. ``ended`` is one of done, died, time, memory, processes, disk.
+    """What came of a run. ``ended`` is one of done, died, stuck, time, memory, processes, disk.
 
     ``outputs`` has the outputs of each cell that finished, by the cell's number; ``last`` is the
     number of the cell that was started last.
@@ -182,7 +186,7 @@ def _watch(inside: subprocess.Popen, folder: Path, limits: Limits) -> str:
             continue
         if len(family) > limits.processes:
             return "processes"
-        if sum(map(_resident, family)) > limits.memory << 20:
+        if _memory(family) > limits.memory << 20:
             return "memory"
         if free - shutil.disk_usage(folder).free > limits.disk << 20:
             return "disk"
@@ -190,11 +194,15 @@ def _watch(inside: subprocess.Popen, folder: Path, limits: Limits) -> str:
     return ""
 
 
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
+def _memory(family: list[psutil.Process]) -> int:
+    """Bytes that processes hold, what they share counted once."""
+    total = 0
+    for process in family:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue  # it has ended, or is not ours to look at
+    return total
 
 
 def _end(inside: subprocess.Popen, before: set[psutil.Process]) -> None:
@@ -224,8 +232,8 @@ def _read(report: BinaryIO, ended: str) -> Run:
                 run.outputs[int(found["cell"])] = [dict(output) for output in found["outputs"]]
             elif "start" in found:
                 run.last = int(found["start"])
-            elif found.get("end") == "done" and not ended:
-                run.ended = "done"
+            elif found.get("end") in ("done", "stuck") and not ended:
+                run.ended = found["end"]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue
     return run

@@ -26,70 +26,76 @@ SYSTEM = "/usr /bin /sbin /lib /lib32 /lib64 /opt /nix /proc /sys/devices/system
 SYSTEM += " /etc/ld.so.cache /etc/localtime /etc/passwd /etc/nsswitch.conf /etc/fonts"
 DEVICES = "/dev/null /dev/zero /dev/full /dev/urandom /dev/tty"
 CELL_BYTES, RECORD_BYTES = 200_000, 8_000_000  # what is kept of one cell's output
+LATE = {"ename": "TimeoutError", "evalue": "this cell took too long", "traceback": []}
 RECORD = "application/vnd.flow-and-rank.attempt+json"
 
 
-class Client(NotebookClient):
-    """Runs cells, and forgets what is too much of their output."""
+class Stuck(Exception):
+    """The kernel took too long twice in a row, and does not answer to interrupts."""
 
-    kept, last = 0, 0
+
+class Client(NotebookClient):
+    """Runs cells, reports each when it is done, and forgets what is too much of its output."""
+
+    cell = late = size = 0
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> Any:
         """Keep one output of a cell, if there is room."""
-        size = len(json.dumps(msg["content"], default=str))
         room = RECORD_BYTES if RECORD in msg["content"].get("data", {}) else CELL_BYTES
-        if self.kept + size > room:
-            if self.kept <= CELL_BYTES:
-                self.kept = CELL_BYTES + 1
-                cut = {"name": "stdout", "text": "\n... the rest of the output was cut\n"}
-                outs.append(nbformat.v4.new_output("stream", **cut))
-            return None
-        self.kept += size
-        return super().output(outs, msg, display_id, cell_index)
+        size = len(json.dumps(msg["content"], default=str))
+        if self.size + size <= room:
+            self.size += size
+            return super().output(outs, msg, display_id, cell_index)
+        if self.size <= CELL_BYTES:
+            self.size = CELL_BYTES + 1
+            text = "\n... the rest of the output was cut\n"
+            outs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
+        return None
 
 
 def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) -> str:
     """Execute every cell in a kernel of its own; return how it ended."""
 
-    def start(cell: NotebookNode, cell_index: int) -> None:
-        client.kept, client.last = 0, cell_index
-        tell(start=cell_index)
-
-    def done(cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
-        reply = execute_reply["content"]
-        seen = [output.get("ename") for output in cell.outputs]
-        if reply["status"] == "error" and reply.get("ename") not in seen:
-            named = {key: reply.get(key, "") for key in ("ename", "evalue")}
-            cell.outputs.append(nbformat.v4.new_output("error", **named, traceback=[]))
-        tell(cell=cell_index, outputs=cell.outputs)
-
     def tell(**line: Any) -> None:
         report.write(json.dumps(line) + "\n")
         report.flush()
 
-    specs = KernelSpecManager(kernel_dirs=[])  # this very Python's
+    def start(cell: NotebookNode, cell_index: int) -> None:
+        if client.late == 2:
+            raise Stuck
+        client.cell, client.size = cell_index, 0
+        tell(start=cell_index)
+
+    def done(cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
+        reply = execute_reply["content"]
+        client.late = client.late + 1 if LATE.items() <= reply.items() else 0
+        if client.late:
+            cell.outputs.append(nbformat.v4.new_output("error", **LATE))
+        tell(cell=cell_index, outputs=cell.outputs)
+
     sockets = {"transport": "ipc", "ip": str(folder / "socket")}
     manager = AsyncKernelManager(
         config=Config(KernelManager=sockets, ConnectionFileMixin=sockets),
         kernel_name="python3",
-        kernel_spec_manager=specs,
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # this very Python's
     )
-    late = {"ename": "TimeoutError", "evalue": f"longer than {cell_seconds} s", "traceback": []}
     client = Client(
         notebook,
         km=manager,
         timeout=cell_seconds,
         allow_errors=True,
         interrupt_on_timeout=True,
-        error_on_timeout=late,
+        error_on_timeout=LATE,
         on_cell_execute=start,
         on_cell_executed=done,
         resources={"metadata": {"path": str(folder / "work")}},
     )
     try:
         client.execute()
+    except Stuck:
+        return "stuck"
     except DeadKernelError:
-        tell(cell=client.last, outputs=notebook.cells[client.last].outputs)
+        tell(cell=client.cell, outputs=notebook.cells[client.cell].outputs)
         return "died"
     return "done"
 

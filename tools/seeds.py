@@ -68,15 +68,15 @@ def gather(source: Path, root: Path) -> dict[str, dict[str, Any]]:
         begin = time.monotonic()
         runs.append(measure(source, root, seed))
         print(f"{source.name}: seed {seed}, {time.monotonic() - begin:.0f} s", flush=True)
-    if any(run.keys() != runs[0].keys() for run in runs):
-        raise ChapterError("the claims differ from seed to seed, or one stops the cell of another")
     found = {}
-    for id in runs[0]:
-        records = [run[id] for run in runs]
+    for id in dict.fromkeys(id for run in runs for id in run):
+        records = [run.get(id) for run in runs]  # None: a violated claim above it ended the cell
+        values = [record["measured"] if record else "nan" for record in records]
+        bounds = [dict(record["bound"]) if record else {} for record in records]
         found[id] = {
-            "bound": dict(records[0]["bound"]),  # where it varies with the seed, the margins tell
-            "values": [record["measured"] for record in records],
-            "margins": [margin(record["bound"], record["measured"]) for record in records],
+            "bound": next(filter(None, bounds)),  # where it varies with the seed, the margins tell
+            "values": values,
+            "margins": list(map(margin, bounds, values)),
         }
     return found
 

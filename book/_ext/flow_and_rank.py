@@ -7,14 +7,25 @@ import re
 from docutils import nodes
 from sphinx.search.en import SearchEnglish
 
-CJK = r"\u3400-\u4dbf\u4e00-\u9fff"
+CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
+FORMULA = r'<span class="math [^"]*">[^<]*</span>'
+TOGETHER = r'<span class="fr-together">\g<0></span>'
+# In the finished HTML of a page: (what to look for, what to put there).
+POLISH = (
+    # No line break between a formula and the comma, bracket or hyphen that clings to it,
+    (rf"\(?{FORMULA}(?:[,.;:!?)\]’”]+|-\w+)|\({FORMULA}", TOGETHER),
+    # nor inside the name of an exercise.
+    (r"(?<=<h3>Exercise )[\w-]+", TOGETHER),
+    # docutils calls the bibliography a list, though its entries are no list items.
+    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+)
+MARK = r"<small>checked by <code>[^<]*</code>"
+SKIP = r"<(script|style|title|svg|textarea)\b.*?</\1>|<[^>]*>"
 
 
 def expand_repository(app, docname, source):
     """``{{repository}}`` stands for the address in ``_config.yml``, in code blocks too."""
-    source[0] = source[0].replace(
-        "{{repository}}", app.config.html_theme_options["repository_url"]
-    )
+    source[0] = source[0].replace("{{repository}}", app.config.html_theme_options["repository_url"])
 
 
 def keep_display_math(app, doctree, docname):
@@ -31,25 +42,22 @@ def keep_display_math(app, doctree, docname):
 def mark_claims(app, doctree, docname):
     """Class ``fr-claim`` for the lines that ``helpers.claims`` prints, so that CSS finds them."""
     for node in doctree.findall(nodes.literal_block):
-        if "output" in node["classes"] and node.astext().startswith("claim "):
+        if "output" in node["classes"] and re.match(r"claim \S+: holds", node.astext()):
             node["classes"].append("fr-claim")
 
 
-def plain_citations(app, pagename, templatename, context, doctree):
-    """docutils calls the bibliography a list, though its entries are none: drop the role."""
-    context["body"] = context.get("body", "").replace(
-        'role="list" class="citation-list"', 'class="citation-list"'
-    )
-
-
-def name_chinese(app, pagename, templatename, context, doctree):
-    """``lang="zh"`` on Chinese runs, for the right glyphs and the right voice."""
-    skip = r"<(script|style|title|svg|textarea)\b.*?</\1>|<[^>]*>"
-    runs = rf"{skip}|(?P<run>[{CJK}]+)"
+def polish(app, pagename, templatename, context, doctree):
+    """Small repairs in a page's HTML."""
+    body = context.get("body", "")
+    for pattern, better in POLISH:
+        body = re.sub(pattern, better, body)
+    # The long name of a test breaks between words where it must.
+    body = re.sub(MARK, lambda m: re.sub(r"::|(?<=\w)[_/]", r"\g<0><wbr>", m[0]), body)
+    # Chinese is named as such, for the right glyphs and the right voice.
     context["body"] = re.sub(
-        runs,
+        rf"{SKIP}|(?P<run>[{CHINESE}]+)",
         lambda m: f'<span lang="zh">{m["run"]}</span>' if m["run"] else m[0],
-        context.get("body", ""),
+        body,
         flags=re.DOTALL,
     )
 
@@ -59,17 +67,17 @@ class SearchBoth(SearchEnglish):
 
     js_splitter_code = r"""
 function splitQuery(query) {
-  const words = query.match(/[CJK]+|(?:(?![CJK])[\p{Letter}\p{Number}_])+/gu) || [];
+  const words = query.match(/[CHINESE]+|(?:(?![CHINESE])[\p{Letter}\p{Number}_])+/gu) || [];
   return words.flatMap((word) =>
-    /^[CJK]{3,}$/.test(word)
+    /^[CHINESE]{3,}$/.test(word)
       ? Array.from(word.slice(1), (character, i) => word[i] + character)
       : [word]);
 }
-""".replace("CJK", CJK)
+""".replace("CHINESE", CHINESE)
 
     def split(self, input):
-        for word in re.findall(rf"[{CJK}]+|(?:(?![{CJK}])\w)+", input):
-            if re.match(rf"[{CJK}]{{3}}", word):
+        for word in re.findall(rf"[{CHINESE}]+|(?:(?![{CHINESE}])\w)+", input):
+            if re.match(rf"[{CHINESE}]{{3}}", word):
                 yield from (word[i : i + 2] for i in range(len(word) - 1))
             else:
                 yield word
@@ -81,6 +89,5 @@ def setup(app):
     app.connect("source-read", expand_repository)
     app.connect("doctree-resolved", keep_display_math)
     app.connect("doctree-resolved", mark_claims)
-    app.connect("html-page-context", plain_citations)
-    app.connect("html-page-context", name_chinese, priority=900)
+    app.connect("html-page-context", polish)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

@@ -5,10 +5,12 @@
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   // What scrolls sideways can be reached and scrolled by keyboard.
-  const boxes = "div.math, .cell_output .output, pre, .pst-scrollable-table-container";
+  const boxes = ".math, .cell_output .output, pre, .pst-scrollable-table-container";
   const reach = () =>
     document.querySelectorAll(boxes).forEach((box) => {
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      const wide = box.scrollWidth > box.clientWidth + 2;
+      if (box.matches("span.math")) box.classList.toggle("fr-wide", wide);
+      if (wide) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
     });
   let waiting;

@@ -11,6 +11,7 @@ import html
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,7 +23,9 @@ LEVELS = 2047  # coordinates are stored in 11 bits
 HERE = Path(__file__).parent / "explorables"
 
 
-def checked(name: str, value, shape: tuple, *, at_least: float | None = None) -> np.ndarray:
+def checked(
+    name: str, value: object, shape: tuple, *, at_least: float | None = None
+) -> np.ndarray:
     """``value`` as float64 numbers of this shape, in which a string stands for any length > 0.
 
     Raises
@@ -49,6 +52,14 @@ def checked(name: str, value, shape: tuple, *, at_least: float | None = None) ->
     return array
 
 
+def box(extent: float | Sequence[float]) -> tuple[float, float, float, float]:
+    """(x_low, x_high, y_low, y_high); a number r stands for the square from -r to r."""
+    e = (-extent, extent) * 2 if isinstance(extent, int | float) else tuple(map(float, extent))
+    if len(e) != 4 or not np.isfinite(e).all() or e[0] >= e[1] or e[2] >= e[3]:
+        raise ValueError(f"extent must be (x_low < x_high, y_low < y_high) or r > 0, got {extent}")
+    return e
+
+
 class Pack:
     """Arrays in one deflated stream, each with the few numbers that say how to read it.
 
@@ -70,7 +81,7 @@ class Pack:
         self._deflate = zlib.compressobj(9, zlib.DEFLATED, 15, 9)
         self._stream = b""
 
-    def _store(self, what: str, value, array, spec: dict, *planes: np.ndarray) -> int:
+    def _store(self, what: str, value: object, array, spec: dict, *planes: np.ndarray) -> int:
         before = len(self._stream)
         for plane in planes:  # flushed one by one, so that each has a code of its own
             self._stream += self._deflate.compress(plane.astype(np.uint8).tobytes())
@@ -81,7 +92,7 @@ class Pack:
         self._known[id(value)] = value, len(self.specs) - 1  # held, so that its id stays its own
         return len(self.specs) - 1
 
-    def labels(self, value, n: int, own: list[int], name: str) -> int:
+    def labels(self, value: object, n: int, own: list[int], name: str) -> int:
         """Whole numbers (n,), each stored as the entry of ``own`` that it stands for."""
         array = checked(name, value, (n,), at_least=0)
         if array.max() >= len(own) or (array % 1).any():
@@ -89,20 +100,21 @@ class Pack:
         array = np.array(own)[array.astype(int)]
         return self._store("labels", value, array, {"shape": array.shape, "diffs": ()}, array)
 
-    def density(self, value, name: str = "heat") -> int | None:
-        """Densities (K, H, W): the square root of their share of the highest, in 7 bits."""
+    def density(self, value: object, name: str = "heat") -> int | None:
+        """Densities (K, X, Y): the square root of their share of the highest, in 7 bits."""
         if value is None or id(value) in self._known:
             return None if value is None else self._known[id(value)][1]
-        array = checked(name, value, ("K", "H", "W"), at_least=0)
+        array = checked(name, value, ("K", "X", "Y"), at_least=0)
         most = float(f"{max(array.max(), 1e-30):.6g}")
         share = np.rint(127 * np.sqrt(np.minimum(array / most, 1))).astype(np.int32)
+        share = share.transpose(0, 2, 1)  # rows of a picture
         for axis in (1, 2):
             share = np.diff(share, axis=axis, prepend=0)
-        spec = {"shape": array.shape, "most": most, "diffs": (1, 2)}
+        spec = {"shape": share.shape, "most": most, "diffs": (1, 2)}
         return self._store("heat", value, array, spec, share & 255)
 
-    def moving(self, what: str, value, shape: tuple, name: str, along: tuple) -> int | None:
-        """Coordinates of this shape, 2 last, in 11 bits, as differences along some axes.
+    def moving(self, what: str, value: object, shape: tuple, name: str, along: tuple) -> int | None:
+        """Coordinates (frames, ..., 2) in 11 bits, as differences along some axes.
 
         ``along`` counts axes after the coordinates have gone first; what changes evenly along an
         axis named twice takes next to no room.

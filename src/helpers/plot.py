@@ -9,7 +9,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -87,19 +86,11 @@ def points(ax: Axes, x: Tensor, color: str = DATA, *, size: float = 2.0, title: 
     ax.set_title(title)
 
 
-def grid(extent: float, n: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, float]:
-    """Centres of n x n cells over [-extent, extent]^2 as (n^2, 2), and the area of one cell."""
-    if n < 2 or not extent > 0:
-        raise ValueError(f"n must be 2 or more and extent positive, got {n} and {extent}")
-    step = 2 * extent / n
-    axis = torch.arange(n, dtype=dtype) * step + (step / 2 - extent)
-    return torch.cartesian_prod(axis, axis), step**2
-
-
 def heat(ax: Axes, density: Tensor, extent: float, *, title: str = "", vmax: float | None = None):
-    """Heat map of density (n*n,) as :func:`grid` orders it."""
-    n = round(len(density) ** 0.5)
-    image = array(density).reshape(n, n).T
+    """Heat map of density (H, W) over [-extent, extent]^2, ordered as :func:`helpers.plane.mesh`."""
+    image = array(density)
+    if image.ndim != 2 or not extent > 0:
+        raise ValueError(f"density must be (H, W), extent positive; got {image.shape}, {extent}")
     box = (-extent, extent, -extent, extent)
     ax.imshow(image, origin="lower", extent=box, cmap="cividis", vmin=0, vmax=vmax)
     ax.set(title=title, xticks=[], yticks=[])

@@ -99,6 +99,8 @@ def load(folder: Path = LISTS) -> list[Mutant]:
 
 def patch(mutant: Mutant, text: str) -> str:
     """The corrupted text of the file; Refused unless ``before`` stands there exactly once."""
+    if mutant.within and not mutant.file.endswith(".py"):
+        raise Refused(f"`within` finds definitions in Python, not in {mutant.file}")
     start, end = _span(mutant.within, text)
     part = text[start:end]
     found = part.count(mutant.before)
@@ -126,7 +128,7 @@ def _span(within: str, text: str) -> tuple[int, int]:
         if len(inner) != 1:
             raise Refused(f"`within`: found {len(inner)} definitions of {within}, expected one")
         node = inner[0]
-    lines = text.splitlines(keepends=True)
+    lines = [line + "\n" for line in text.split("\n")]
     first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
     return len("".join(lines[: first - 1])), len("".join(lines[: node.end_lineno]))
 
@@ -184,15 +186,11 @@ class Bench:
         new = sorted(set(tests) - set(self.baseline))
         for file in sorted({test.split("::")[0] for test in new}):
             mine = [test for test in new if test.split("::")[0] == file]
-            answer = self._run(mine, self.limit)
-            for test in mine:
-                problem = _refusal(answer)
-                cases = _cases(answer, test)
-                poor = [c for c in cases if c["outcome"] != "passed"]
-                if not problem and (poor or not cases):
-                    became = f"{poor[0]['outcome']}, {poor[0]['message']}" if poor else "not run"
-                    problem = f"does not pass on the untouched copy: {became}"
-                self.baseline[test] = (problem, answer["seconds"])
+            answers = dict.fromkeys(mine, self._run(mine, self.limit))
+            if len(mine) > 1 and _refusal(answers[mine[0]]):  # one that is missing hides the rest
+                answers = {test: self._run([test], self.limit) for test in mine}
+            for test, answer in answers.items():
+                self.baseline[test] = (_not_passing(answer, test), answer["seconds"])
         bad = {test: self.baseline[test][0] for test in tests if self.baseline[test][0]}
         if bad:
             raise Refused("; ".join(f"{test}: {problem}" for test, problem in bad.items()))
@@ -249,6 +247,16 @@ def _refusal(answer: dict) -> str:
     if answer["foreign"]:
         return f"imported from elsewhere than the copy: {', '.join(answer['foreign'])}"
     return ""
+
+
+def _not_passing(answer: dict, test: str) -> str:
+    """Why a run does not show that a test passes, or ''."""
+    cases = _cases(answer, test)
+    poor = [case for case in cases if case["outcome"] != "passed"]
+    if _refusal(answer) or (cases and not poor):
+        return _refusal(answer)
+    became = f"{poor[0]['outcome']}, {poor[0]['message']}" if poor else "not run"
+    return f"does not pass on the untouched copy: {became}"
 
 
 def _cases(answer: dict, test: str) -> list[dict]:

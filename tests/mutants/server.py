@@ -150,15 +150,17 @@ def run(request):
 def _wait(child, deadline):
     """Wait for the child until the deadline, then clear its process group away."""
     finished = False
-    while not finished and time.monotonic() < deadline:
-        finished = os.waitpid(child, os.WNOHANG)[0] == child
+    try:
+        while not finished and time.monotonic() < deadline:
+            finished = os.waitpid(child, os.WNOHANG)[0] == child
+            if not finished:
+                time.sleep(0.005)
+    finally:  # also when the reader interrupts: nothing endless stays behind
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
         if not finished:
-            time.sleep(0.005)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    if not finished:
-        os.kill(child, signal.SIGKILL)  # in case it had no group of its own yet
-        os.waitpid(child, 0)
+            os.kill(child, signal.SIGKILL)  # in case it had no group of its own yet
+            os.waitpid(child, 0)
     return finished
 
 

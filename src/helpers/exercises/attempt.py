@@ -65,11 +65,19 @@ class Attempt:
 
 
 def attempt(exercise: Exercise, function: Callable[..., Any], inputs: list[tuple]) -> list[Attempt]:
-    """Call `function` on copies of each tuple of arguments in `inputs`."""
+    """Call `function` on copies of each tuple of arguments in `inputs`; it may be anything."""
     return [_call(exercise, function, arguments) for arguments in inputs]
 
 
 def _call(exercise: Exercise, function: Callable[..., Any], arguments: tuple) -> Attempt:
+    if function is None or function is Ellipsis:
+        return Attempt(unwritten=True)
+    if not callable(function):
+        name = exercise.signature.partition("(")[0]
+        kind = type(function).__name__
+        return Attempt(
+            error=f"TypeError: this {kind} is no function; pass {name} without calling it"
+        )
     given = copy.deepcopy(arguments)
     try:
         result = function(*given)

@@ -40,14 +40,6 @@ def check(id: str, function: Callable[..., Any], *, cohort: str = "reader") -> V
     """
     exercise = find(id)
     inputs = draws(exercise, cohort)
-    if callable(function):
-        verdict = judge(exercise, answers(exercise), inputs, attempt(exercise, function, inputs))
-    elif function is None or function is Ellipsis:
-        sentence = f"{exercise.signature} is not written."
-        verdict = Verdict(id, False, "unwritten", sentence)
-    else:
-        name = exercise.signature.partition("(")[0]
-        sentence = f'Pass the function itself, without calling it: check("{id}", {name}).'
-        verdict = Verdict(id, False, "type", sentence)
+    verdict = judge(exercise, answers(exercise), inputs, attempt(exercise, function, inputs))
     print(verdict)
     return verdict

@@ -116,12 +116,14 @@ const enliven = (kind, build) => {
       if (old) old.remove();
       figure.prepend(live);
       figure.querySelector(".fr-still").hidden = true;
-      // JupyterLab would take arrow keys for its own.
-      figure.dataset.lmSuppressShortcuts = true;
-      const fit = () => figure.isConnected && live.clientWidth && draw();
+      // JupyterLab would take the arrow keys for its own.
+      for (const it of live.querySelectorAll("button,input,canvas"))
+        it.dataset.lmSuppressShortcuts = true;
+      // At the next frame, when a page that is changing its theme has settled.
+      const fit = () => requestAnimationFrame(() => live.clientWidth && draw());
       let width = 0;
       new ResizeObserver(() => {
-        if (live.clientWidth !== width) requestAnimationFrame(fit);
+        if (live.clientWidth !== width) fit();
         width = live.clientWidth;
       }).observe(live);
       watchTheme(figure, fit);
