@@ -289,6 +289,8 @@ def table(place):
 def graded(hand, place):
     """One run over everybody; what it printed, and the table it wrote."""
     burglar = BURGLAR.replace("SUBMISSIONS", str(place / "in")).replace("OUT", str(place / "out"))
+    if "signals NOT" in sandbox.describe():
+        burglar = burglar.replace("for target in (-1, os.getppid(), 1)", "for target in ()")
     everybody = {
         "ada": hand().bytes(),
         "bob": hand().answer(3, WRONG_SIGN).answer(7, "tempered_log_prob = None").bytes(),
@@ -381,6 +383,8 @@ def test_nothing_of_a_submission_is_left_running(graded, place):
 
 
 def test_the_burglar_opened_nothing(graded, place):
+    if "files NOT isolated" in graded[0]:
+        pytest.skip("this kernel has no Landlock, which the grader says aloud")
     notebook = nbformat.read(
         place / "out/course/autograded/burglar/01_nice/01_nice.ipynb", as_version=4
     )
@@ -487,6 +491,28 @@ def test_an_untouched_notebook_needs_no_restoring(released):
 def test_what_is_no_notebook_is_said_to_be_none(text):
     with pytest.raises(submission.Unreadable, match="this is no notebook"):
         submission.parse(text)
+
+
+def test_what_is_far_too_long_is_refused():
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "a" * (submission.CELL + 1)}
+    for cells, reason in (([cell], "a cell has more"), ([cell] * 501, "there are 501 cells")):
+        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        with pytest.raises(submission.Unreadable, match=reason):
+            submission.parse(json.dumps(notebook).encode())
+
+
+def test_a_page_that_cannot_be_made_in_time_is_said_so(tmp_path):
+    class Slow:
+        def marks(self, student):
+            return {}, []
+
+        def feedback(self, student):
+            with program.alarm(1):
+                time.sleep(30)
+
+    state = program.give_feedback(Slow(), tmp_path, "eve", {"marked": True})
+    assert "cannot be shown: TimeoutError" in (tmp_path / "feedback" / "eve.html").read_text()
+    assert state["shown"]
 
 
 def test_two_notebooks_of_one_student(tmp_path):

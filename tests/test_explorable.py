@@ -218,6 +218,8 @@ LATTICE = torch.rand(3, 2, 3, 5, 2)
         ({"moves": torch.zeros(3, 4, 4, 2), "heat": HEAT, "extent": 1}, "between heat's"),
         ({"extent": 0}, "extent must be"),
         ({"extent": (0, 1, 2, 2)}, "extent must be"),
+        ({"extent": (0, 1, 2)}, "extent must be"),
+        ({"extent": float("nan")}, "extent must be"),
         ({"clock": ("t", 1.0, 1.0)}, "clock must"),
         ({"seconds": 0.0}, "seconds must"),
     ],

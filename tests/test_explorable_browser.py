@@ -494,6 +494,14 @@ def test_without_javascript_a_still_with_its_caption(browser, folder):
         assert noise.found() == []
 
 
+def test_a_browser_too_old_keeps_the_still(browser, folder):
+    with new_page(browser) as page:
+        page.add_init_script("delete window.DecompressionStream")
+        page.goto((folder / "page.html").as_uri())
+        page.locator("[data-state=still]").wait_for()
+        assert page.locator(".fr-still").is_visible() and not page.locator("canvas").count()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
     how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}

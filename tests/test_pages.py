@@ -306,7 +306,12 @@ def test_a_page_works_from_a_folder(browser, name):  # noqa: F811
         assert noise.found() == []
 
 
-SEARCHES = [("Jacobian", CHAPTERS[0]), ("召回", "book/glossary"), ("一化", "book/glossary")]
+SEARCHES = [
+    ("Jacobian", CHAPTERS[0]),
+    ("召回", "book/glossary"),  # a term of the glossary
+    ("耦合", CHAPTERS[0]),  # part of a word in running text
+    ("耦合层", CHAPTERS[0]),  # cut in pairs by the page, as the index was
+]
 
 
 @pytest.mark.browser

@@ -49,10 +49,12 @@ def test_weight_decay_spares_vectors():
     assert matrix.max().item() == pytest.approx((1 - 1e-3) ** 10, rel=1e-5)
 
 
-def test_nan_is_named():
+@pytest.mark.parametrize("bad", [0, 5, 45])
+def test_nan_is_named(bad):
     weight = torch.ones(1, requires_grad=True)
-    with pytest.raises(FloatingPointError, match="by step 0"):
-        fit(lambda b: (weight * math.nan).sum(), [weight], [torch.zeros(1)])
+    batches = [torch.tensor(math.nan if step == bad else 1.0) for step in range(46)]
+    with pytest.raises(FloatingPointError, match=f"became nan at step {bad}$"):
+        fit(lambda b: (weight * 0 + b).sum(), [weight], batches)
 
 
 def test_bad_batch_size():

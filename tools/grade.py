@@ -10,11 +10,13 @@ are executed again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import secrets
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ def marker(source: Path, out: Path, limits: sandbox.Limits) -> Marker:
     course, secret = out / "course", out / "course" / "cohort.txt"
     if not secret.exists():
         book.write(secret, secrets.token_hex(16))
+    named = f'get_config().CourseDirectory.course_id = "{assignments.COURSE}"\n'
+    book.write(course / "nbgrader_config.py", named)  # for nbgrader's own commands there
     notebook = assignments.read(source)
     released = assignments.release(notebook, source.stem, course)
     cohort = secret.read_text(encoding="utf-8")
@@ -83,7 +87,7 @@ def row(marker: Marker, student: str, state: dict[str, Any]) -> dict[str, Any]:
         "total": f"{total:g}",
         "max": f"{sum(points.values()):g}",
         "status": state["status"],
-        "message": "; ".join(message),
+        "message": "".join(c if c.isprintable() else " " for c in "; ".join(message))[:500],
     }
 
 
@@ -124,8 +128,31 @@ def give_feedback(marker: Marker, out: Path, student: str, state: dict[str, Any]
         return state
     shown = book.digest(marker.marks(student))
     if shown != state.get("shown") or not page.exists():
-        book.write(page, marker.feedback(student))
+        try:
+            with alarm(60):
+                text = marker.feedback(student)
+        except (AssignmentError, TimeoutError, RecursionError) as error:
+            text = feedback.plain(
+                student, f"This notebook cannot be shown: {type(error).__name__}."
+            )
+        book.write(page, text)
     return state | {"shown": shown}
+
+
+@contextlib.contextmanager
+def alarm(seconds: int) -> Iterator[None]:
+    """TimeoutError when what is inside takes longer: Markdown can be made to take for ever."""
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def arguments(given: list[str] | None) -> argparse.Namespace:

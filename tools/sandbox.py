@@ -90,8 +90,8 @@ def execute(
     variables: dict[str, str] | None = None,
 ) -> Run:
     """Run a notebook's cells; ``prepare`` fills the folder from which its code can import."""
-    with tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="run-")).resolve()
+    try:
         for part in ("code", "work", "home", "inside"):
             (folder / part).mkdir()
         prepare(folder / "code")
@@ -107,6 +107,8 @@ def execute(
             }
             ended = _watched(folder, orders, limits, _environment(folder) | (variables or {}))
             return _read(report, ended)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -188,7 +190,8 @@ def _watch(inside: subprocess.Popen, folder: Path, limits: Limits) -> str:
             return "processes"
         if _memory(family) > limits.memory << 20:
             return "memory"
-        if free - shutil.disk_usage(folder).free > limits.disk << 20:
+        fuller = free - shutil.disk_usage(folder).free > limits.disk << 20
+        if fuller and _stored(folder) > limits.disk << 20:
             return "disk"
         time.sleep(0.1)
     return ""
@@ -196,13 +199,23 @@ def _watch(inside: subprocess.Popen, folder: Path, limits: Limits) -> str:
 
 def _memory(family: list[psutil.Process]) -> int:
     """Bytes that processes hold, what they share counted once."""
-    total = 0
-    for process in family:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue  # it has ended, or is not ours to look at
-    return total
+    held = [_bytes(process, "memory_info", "rss") for process in family]
+    if sum(held) < 500 << 20:  # the next line is slower
+        return sum(held)
+    return sum(_bytes(process, "memory_full_info", "pss") for process in family)
+
+
+def _bytes(process: psutil.Process, method: str, name: str) -> int:
+    try:
+        return getattr(getattr(process, method)(), name)
+    except psutil.Error:
+        return 0  # it has ended, or is not ours to look at
+
+
+def _stored(folder: Path) -> int:
+    """Bytes that a folder's files take."""
+    walk = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sum(path.lstat().st_size for path in walk if not path.is_symlink() and path.exists())
 
 
 def _end(inside: subprocess.Popen, before: set[psutil.Process]) -> None:

@@ -22,10 +22,11 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-SYSTEM = "/usr /bin /sbin /lib /lib32 /lib64 /opt /nix /proc /sys/devices/system /dev"
+SYSTEM = "/usr /bin /sbin /lib /lib32 /lib64 /nix /proc /sys/devices/system"
 SYSTEM += " /etc/ld.so.cache /etc/localtime /etc/passwd /etc/nsswitch.conf /etc/fonts"
 DEVICES = "/dev/null /dev/zero /dev/full /dev/urandom /dev/tty"
-CELL_BYTES, RECORD_BYTES = 200_000, 8_000_000  # what is kept of one cell's output
+CELL_BYTES, RECORD_BYTES = 100_000, 8_000_000  # what is kept of one cell's output
+ALL_BYTES = 2_000_000  # and of all cells' together, records apart
 LATE = {"ename": "TimeoutError", "evalue": "this cell took too long", "traceback": []}
 RECORD = "application/vnd.flow-and-rank.attempt+json"
 
@@ -37,18 +38,20 @@ class Stuck(Exception):
 class Client(NotebookClient):
     """Runs cells, reports each when it is done, and forgets what is too much of its output."""
 
-    cell = late = size = 0
+    cell = late = size = total = 0
 
     def output(self, outs: list, msg: dict, display_id: str | None, cell_index: int) -> Any:
         """Keep one output of a cell, if there is room."""
-        room = RECORD_BYTES if RECORD in msg["content"].get("data", {}) else CELL_BYTES
         size = len(json.dumps(msg["content"], default=str))
-        if self.size + size <= room:
-            self.size += size
+        if RECORD in msg["content"].get("data", {}):
+            fits = size <= RECORD_BYTES
+        else:
+            self.size, self.total = self.size + size, self.total + size
+            fits = self.size <= CELL_BYTES and self.total <= ALL_BYTES
+        if fits:
             return super().output(outs, msg, display_id, cell_index)
-        if self.size <= CELL_BYTES:
-            self.size = CELL_BYTES + 1
-            text = "\n... the rest of the output was cut\n"
+        text = "\n... the rest of the output was cut\n"
+        if not outs or outs[-1].get("text") != text:
             outs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
         return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-LARGEST = 20_000_000  # bytes
+LARGEST, CELLS, CELL = 20_000_000, 500, 100_000  # bytes; cells; characters in one
 STUDENT = re.compile(r"\w[\w.@+-]*")  # nbgrader makes folders of these names, and patterns
 
 
@@ -51,7 +51,10 @@ def content(student: str, files: list[Path]) -> bytes:
         raise Unreadable("the notebook is no plain file")
     if files[0].stat().st_size > LARGEST:
         raise Unreadable(f"the notebook is larger than {LARGEST // 1_000_000} MB")
-    return files[0].read_bytes()
+    try:
+        return files[0].read_bytes()
+    except OSError as error:
+        raise Unreadable(f"the notebook cannot be read: {error.strerror}") from None
 
 
 def parse(text: bytes) -> NotebookNode:
@@ -64,6 +67,10 @@ def parse(text: bytes) -> NotebookNode:
     except Exception as error:  # nbformat lets through whatever its input provokes
         reason = str(error).strip().split("\n")[0][:100]
         raise Unreadable(f"this is no notebook: {type(error).__name__}: {reason}") from None
+    if len(notebook.cells) > CELLS:
+        raise Unreadable(f"there are {len(notebook.cells)} cells, more than {CELLS}")
+    if any(len(cell.source) > CELL for cell in notebook.cells):
+        raise Unreadable(f"a cell has more than {CELL} characters")
     return notebook
 
 

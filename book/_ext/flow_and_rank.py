@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 from docutils import nodes
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style
+from pybtex.style.template import first_of, optional
 from sphinx.search.en import SearchEnglish
 
 CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff"
@@ -83,7 +86,16 @@ function splitQuery(query) {
                 yield word
 
 
+class OneLink(Style):
+    """One link to each work: its arXiv page, its DOI, or what else the entry gives."""
+
+    def format_web_refs(self, e):
+        ways = (self.format_eprint(e), self.format_doi(e), self.format_url(e))
+        return first_of[tuple(optional[way] for way in ways)]
+
+
 def setup(app):
+    register_plugin("pybtex.style.formatting", "one_link", OneLink)
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it, nobody here reads it
     app.add_search_language(SearchBoth)
     app.connect("source-read", expand_repository)

@@ -1,6 +1,6 @@
 """Interactive figures that need no kernel: data computed by torch, drawn by a script inline.
 
-Shapes: K frames, N particles, L lines of P points, X x Y cells; everything lies in the plane.
+Shapes: K frames, N particles, L lines of P points, (H, W) cells; everything lies in the plane.
 """
 
 from __future__ import annotations
@@ -8,33 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from torch import Tensor
 
-from helpers.inline import Pack, box, page
+from helpers.inline import Pack, page
+from helpers.plane import box
 from helpers.still import still
-
-
-def lattice(extent: float, n_lines: int = 13, n_between: int = 3) -> Tensor:
-    """Points on a grid's lines over [-extent, extent]^2, (2, L, P, 2), P = (L - 1) n_between + 1.
-
-    [0, l] runs along the first coordinate, [1, l] along the second. Push its points through a map,
-    ``f(g.reshape(-1, 2)).reshape(g.shape)``, for the ``grid`` of `Particles`.
-    """
-    low, high, *_ = box(extent)
-    fine = torch.linspace(low, high, (n_lines - 1) * n_between + 1)
-    along = torch.stack(torch.meshgrid(fine, fine[::n_between], indexing="xy"), -1)
-    return torch.stack([along, along.flip(-1)])
 
 
 class Particles:
     """Particles and a grid that move through frames, with the density of each frame beside them.
 
     Between two frames everything moves on straight lines (exact for additive couplings and for
-    Euler steps). Frames are evenly spaced on the clock; a run, a
-    grid and a density may each have its own number of them.
+    Euler steps). Frames are evenly spaced on the clock; a run, a grid and a density may each have
+    their own number of them.
 
     Parameters
     ----------
@@ -46,11 +34,11 @@ class Particles:
     labels : a name for every frame; makes play dwell on each, as on the layers of a flow
     knob : what the levels are, such as "temperature"
     groups : run -> (numbers (N,), names); particles of one name share a colour
-    grid : `lattice` pushed through the frames, (K, 2, L, P, 2), or run -> such
-    heat : densities at the frames on cells that fill ``extent``, (K, X, Y), ordered as those of
-        ``helpers.plot.grid``; or run -> such, or run -> {level -> such}. Each array has its own
+    grid : ``helpers.plane.lattice`` pushed through the frames, (K, 2, L, P, 2), or run -> such
+    heat : densities at the frames on cells that fill ``extent``, (K, H, W), in the order of
+        ``helpers.plane.mesh``; or run -> such, or run -> {level -> such}. Each array has its own
         colour scale. Means over cells look better than values at their centres.
-    moves : how far such cells' centres go until the next frame, (K - 1, x, y, 2): then the density
+    moves : how far such cells' centres go until the next frame, (K - 1, h, w, 2): then the density
         moves with them, which is exact for shears, instead of being cross-faded
     extent : (x_low, x_high, y_low, y_high), or r for a square; by default all particles are seen
     backwards : names of the runs that begin at the last frame
@@ -119,7 +107,7 @@ class Particles:
             raise ValueError(f"follow must be a particle 0..{shown.shape[1] - 1}, got {follow}")
         if extent is None:
             extent = max(1.05 * np.abs(p).max() for p in paths) or 1.0
-        field = pack.moving("moves", moves, ("K - 1", "x", "y", 2), "moves", (2, 3))
+        field = pack.moving("moves", moves, ("K - 1", "h", "w", 2), "moves", (2, 3))
         heats = {level["heat"] for run in listed for level in run["levels"]} - {None}
         n_heats = {len(pack.arrays[i]) for i in heats}
         if moves is not None and n_heats != {len(moves) + 1}:

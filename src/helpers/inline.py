@@ -11,7 +11,6 @@ import html
 import json
 import re
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,9 +22,7 @@ LEVELS = 2047  # coordinates are stored in 11 bits
 HERE = Path(__file__).parent / "explorables"
 
 
-def checked(
-    name: str, value: object, shape: tuple, *, at_least: float | None = None
-) -> np.ndarray:
+def checked(name: str, value: object, shape: tuple, *, at_least: float | None = None) -> np.ndarray:
     """``value`` as float64 numbers of this shape, in which a string stands for any length > 0.
 
     Raises
@@ -50,14 +47,6 @@ def checked(
     if at_least is not None and array.min() < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {array.min()}")
     return array
-
-
-def box(extent: float | Sequence[float]) -> tuple[float, float, float, float]:
-    """(x_low, x_high, y_low, y_high); a number r stands for the square from -r to r."""
-    e = (-extent, extent) * 2 if isinstance(extent, int | float) else tuple(map(float, extent))
-    if len(e) != 4 or not np.isfinite(e).all() or e[0] >= e[1] or e[2] >= e[3]:
-        raise ValueError(f"extent must be (x_low < x_high, y_low < y_high) or r > 0, got {extent}")
-    return e
 
 
 class Pack:
@@ -101,16 +90,15 @@ class Pack:
         return self._store("labels", value, array, {"shape": array.shape, "diffs": ()}, array)
 
     def density(self, value: object, name: str = "heat") -> int | None:
-        """Densities (K, X, Y): the square root of their share of the highest, in 7 bits."""
+        """Densities (K, H, W): the square root of their share of the highest, in 7 bits."""
         if value is None or id(value) in self._known:
             return None if value is None else self._known[id(value)][1]
-        array = checked(name, value, ("K", "X", "Y"), at_least=0)
+        array = checked(name, value, ("K", "H", "W"), at_least=0)
         most = float(f"{max(array.max(), 1e-30):.6g}")
         share = np.rint(127 * np.sqrt(np.minimum(array / most, 1))).astype(np.int32)
-        share = share.transpose(0, 2, 1)  # rows of a picture
         for axis in (1, 2):
             share = np.diff(share, axis=axis, prepend=0)
-        spec = {"shape": share.shape, "most": most, "diffs": (1, 2)}
+        spec = {"shape": array.shape, "most": most, "diffs": (1, 2)}
         return self._store("heat", value, array, spec, share & 255)
 
     def moving(self, what: str, value: object, shape: tuple, name: str, along: tuple) -> int | None:

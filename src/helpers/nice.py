@@ -1,7 +1,9 @@
 """NICE (Dinh, Krueger & Bengio 2014, arXiv:1410.8516): flows made of couplings.
 
 Every layer maps data towards the latent: ``y, log_det = layer(x)`` and ``x = layer.inverse(y)``,
-with x and y (B, D) or (B, D, *S) and log_det (B,) in nats. Chapter 1 derives each line.
+with x and y (B, D) or (B, D, *S) and log_det (B,) in nats. A coupling changes one half of the
+coordinates by a function of the half it has kept; ``flip`` says that the even ones are changed.
+Chapter 1 derives each line.
 """
 
 import math

@@ -40,7 +40,9 @@ class Picture:
         return f'<figure class="fr-figure">{image}{caption}</figure>'
 
 
-def axes(n_rows: int = 1, n_cols: int = 1, *, size: Sequence[float] | None = None, **kwargs: Any):
+def axes(
+    n_rows: int = 1, n_cols: int = 1, *, size: Sequence[float] | None = None, **kwargs: Any
+) -> Any:
     """Axes in the book's style; 6.4 x 3.2 in for one panel and a strip of 8 x 2.2 for more.
 
     Returns one Axes or an array of them, as ``matplotlib.pyplot.subplots`` does.
@@ -72,7 +74,7 @@ def show(alt: str, caption: str, *, png: bool = False) -> Picture:
 
 
 def array(x: Tensor | np.ndarray) -> np.ndarray:
-    """Any tensor as a NumPy array on the CPU."""
+    """Any tensor (*S) as a NumPy array (*S) on the CPU."""
     return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
 
 
@@ -86,8 +88,10 @@ def points(ax: Axes, x: Tensor, color: str = DATA, *, size: float = 2.0, title: 
     ax.set_title(title)
 
 
-def heat(ax: Axes, density: Tensor, extent: float, *, title: str = "", vmax: float | None = None):
-    """Heat map of density (H, W) over [-extent, extent]^2, ordered as :func:`helpers.plane.mesh`."""
+def heat(
+    ax: Axes, density: Tensor, extent: float, *, title: str = "", vmax: float | None = None
+) -> None:
+    """Heat map of density (H, W) over [-extent, extent]^2, its first row at the bottom."""
     image = array(density)
     if image.ndim != 2 or not extent > 0:
         raise ValueError(f"density must be (H, W), extent positive; got {image.shape}, {extent}")

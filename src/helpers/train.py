@@ -66,6 +66,14 @@ def fit(
         optimizer.step()
         if n_steps is not None:
             schedule.step()
-        if step % 100 == 0 and not losses[-1].isfinite():
-            raise FloatingPointError(f"the loss became {losses[-1]} by step {step}")
-    return torch.stack(losses).tolist() if losses else []
+        if step % 100 == 0:  # seldom: looking makes a GPU wait
+            _finite(losses)
+    return _finite(losses).tolist() if losses else []
+
+
+def _finite(losses: list[Tensor]) -> Tensor:
+    values = torch.stack(losses)
+    if not values.isfinite().all():
+        step = int(values.isfinite().logical_not().nonzero()[0])
+        raise FloatingPointError(f"the loss became {values[step]} at step {step}")
+    return values

@@ -66,7 +66,7 @@ def _inverse_stack(y: Tensor, m1: Net, m2: Net) -> Tensor:
     return torch.stack([even, odd - m1(even)], dim=-1).reshape(y.shape)
 
 
-def affine(x: Tensor, s: Net, t: Net) -> tuple[Tensor, Tensor]:
+def affine_coupling(x: Tensor, s: Net, t: Net) -> tuple[Tensor, Tensor]:
     """nice-5: x (B, D) -> y (B, D), log_det (B,)."""
     even, odd = x[:, ::2], x[:, 1::2]
     log_scale = s(even)
@@ -89,7 +89,7 @@ def _affine_product(x: Tensor, s: Net, t: Net) -> tuple[Tensor, Tensor]:
     return y, scale.prod(dim=1).log()
 
 
-def bits_per_dim(log_prob: Tensor, dim: int, n_levels: int) -> Tensor:
+def to_bits(log_prob: Tensor, dim: int, n_levels: int) -> Tensor:
     """nice-6: log_prob (B,) in nats -> bits per dimension (B,)."""
     return math.log2(n_levels) - log_prob / (dim * math.log(2))
 
@@ -126,7 +126,7 @@ def _tempered_sigmoid(x: Tensor, flow: Net, tau: float) -> Tensor:
 SOLUTIONS = {
     "nice-3": (log_prob, _log_prob_numpy, _log_prob_jacobian),
     "nice-4": (inverse, _inverse_numpy, _inverse_stack),
-    "nice-5": (affine, _affine_numpy, _affine_product),
-    "nice-6": (bits_per_dim, _bits_numpy, _bits_loop),
+    "nice-5": (affine_coupling, _affine_numpy, _affine_product),
+    "nice-6": (to_bits, _bits_numpy, _bits_loop),
     "nice-7": (tempered_log_prob, _tempered_numpy, _tempered_sigmoid),
 }

@@ -10,7 +10,7 @@ const LEFT = 28, RIGHT = 6, TOP = 6, BOTTOM = 20;
 
 enliven("particles", (figure, live, meta, arrays) => {
   const { extent: [x0, x1, y0, y1], clock: [word, first, last], steps, labels, runs } = meta;
-  const fine = steps * Math.ceil(160 / steps), named = labels.length > 0, near = 1e-6;
+  const fine = steps * (steps > 16 ? 4 : 20), named = labels.length > 0, near = 1e-6;
   const levelOf = runs.map((r) => r.levels.length - 1), shown = meta.show;
   let now = 0, at = runs[0].back ? 1 : 0, picked = meta.follow, playing = 0, ticket = 0, peak = 0;
   const run = () => runs[now], level = () => run().levels[levelOf[now]];
