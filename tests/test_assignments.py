@@ -152,7 +152,7 @@ for _ in range(8):
         time.sleep(60)
 time.sleep(60)
 """
-FORKS = "import subprocess\nsubprocess.run(['sh', '-c', 'b() { b | b & }; b; sleep 60'])\n"
+FORKS = "import subprocess\nfor _ in range(300):\n    subprocess.Popen(['sleep', '60'])\n"
 PATCHED = """\
 import sys
 import helpers.exercises.attempt as a, helpers.exercises.check as c, helpers.exercises.exercise as e
@@ -434,7 +434,7 @@ def test_again_only_what_changed_is_run(graded, hand, place):
     assert done.returncode == 0, errors
     run = [line for line in printed.splitlines() if "/20 " in line and "(kept)" not in line]
     again = {line.split(":")[0] for line in run}
-    assert again - {"nobody", "nojson", "odd", "link", "b*d name"} == {"bob"}
+    assert again - {"b*d name"} == {"bob"}
     lines = table(place)
     assert lines["bob"]["total"] == "11" and lines["bob"]["nice-7"] == "5"
     assert lines["ada"]["total"] == "19.5" and lines["ada"]["message"] == ""
@@ -455,6 +455,9 @@ def test_an_interrupt_loses_nothing(graded, place):
     after = table(place)
     assert set(after) == set(before)
     assert all(after[s]["total"] == before[s]["total"] for s in before)
+    for path in (place / "out" / "course" / "state").glob("*.json"):
+        if json.loads(path.read_text())["key"]:  # passes for done, so it must be complete
+            assert (place / f"out/course/autograded/{path.stem}/01_nice/01_nice.ipynb").exists()
 
 
 def test_unusable_folders_are_a_plain_message(tmp_path, capsys):
@@ -573,6 +576,35 @@ def test_without_unshare_nothing_is_left_running_either(layers):
     *found, words = json.loads(done.stdout)
     assert found == ["done", 2, "left\n", [], "ZeroDivisionError", [], "time"]
     assert ("NOT isolated" in words) == (layers == "bare")
+
+
+CAP = """
+import subprocess, sys
+from tools import sandbox
+if "NOT capped" in sandbox.describe():
+    sys.exit(5)
+import nbformat
+sandbox._tasks = lambda limits: 60  # and the watch from outside sees nothing wrong with many
+cell = "import subprocess\\nfor _ in range(200): subprocess.Popen(['sleep', '9'])"
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+run = sandbox.execute(notebook, sandbox.Limits(processes=100_000), lambda code: None)
+print(run.ended, run.outputs[0][-1]["ename"])
+"""
+
+
+def test_the_number_of_processes_is_capped_by_the_system():
+    done = subprocess.run(
+        [sys.executable, "-c", CAP],
+        cwd=ROOT,
+        env={**os.environ, **VARIABLES},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode == 5:
+        pytest.skip("the superuser cannot be capped here, which the grader says aloud")
+    assert done.stdout == "done BlockingIOError\n", done.stderr
 
 
 def test_feedback_keeps_pictures_and_anchors():

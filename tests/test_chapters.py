@@ -209,6 +209,15 @@ def test_what_cannot_be_made_is_told_and_changes_nothing(root, capsys, monkeypat
     assert everything(root) == before
 
 
+def test_long_lines_of_output_are_looked_through_fast(root):
+    made = notebook(root)
+    data = {"text/html": "at " * 30_000, "image/png": "A" * 100_000}
+    chapters.code(made)[0].outputs = [nbformat.v4.new_output("display_data", data)]
+    begin = time.monotonic()
+    kernel.tidy(made, root)
+    assert time.monotonic() - begin < 5
+
+
 def test_a_source_that_is_no_chapter_is_told(root, capsys):
     edit(tiny(root), ":tags: [setup]", ":tags: [setup")
     assert chapters.main([], root) == 1

@@ -216,6 +216,11 @@ def test_nan_shape_type(id):
         assert one.kind == "type" and "(y, log_det)" in one.sentence
 
 
+def test_a_shape_that_ignores_the_input_is_named():
+    verdict = check("nice-3", lambda *arguments: torch.zeros(5))
+    assert verdict.kind == "shape" and "should have shape (1,) here; yours has (5,)" in str(verdict)
+
+
 def test_squeezing_a_batch_of_one_is_named():
     def squeezed(*arguments):
         return ANSWERS["nice-3"].reference(*arguments).squeeze()

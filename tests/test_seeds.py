@@ -50,7 +50,8 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
 def test_a_claim_that_fails_on_some_seed_fails_the_run(root, capsys, monkeypatch):
     monkeypatch.setattr(seeds, "SEEDS", range(2))
     edit(tiny(root), "half, near=(0.25, 0.3)", "float(SEED), at_most=0.5")
-    edit(tiny(root), "print(", 'claim("tiny-next", 3, at_least=2, data="exact", text="t")\nprint(')
+    more = 'claim("tiny-next", 3, at_least=2, data="exact", text="t")\n'
+    edit(tiny(root), 'print("exact', more + 'print("exact')
     assert seeds.main([], root) == 1
     said = capsys.readouterr().out
     lines = [line.split() for line in said.splitlines()]

@@ -1,14 +1,17 @@
 """What the tools share: whole writes, the files a chapter uses, costs, generated pages, skips."""
 
+import asyncio
 import os
+import queue
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from small_book import ROOT, edit, executed, notebook, root, tiny
 
-from tools import book, chapters, costs, pages
+from tools import book, chapters, costs, kernel, pages
 
 __all__ = ["executed", "root"]  # fixtures
 
@@ -179,3 +182,28 @@ def test_the_cost_on_a_gpu_is_measured_apart(root, capsys):
     assert gpu["device"] == "Imagined 9000" and gpu["memory_mb"] == 2500 and gpu["seconds"] > 0
     assert tiny(root).with_suffix(".ipynb").read_bytes() == before
     assert f"{gpu['seconds']} s, 2500 MB on Imagined 9000" in pages.cost_page(root)
+
+
+def test_a_message_whose_arrival_was_missed_is_found_soon(monkeypatch):
+    class Deaf:
+        """A socket that holds a message but notices only when asked anew."""
+
+        asked = 0
+
+        async def poll(self, milliseconds):
+            self.asked += 1
+            await asyncio.sleep(0 if self.asked > 1 else milliseconds / 1000)
+            return self.asked > 1
+
+    async def receive(self):
+        return "message"
+
+    monkeypatch.setattr(kernel.PatientChannel, "_recv", receive)
+    channel = kernel.PatientChannel.__new__(kernel.PatientChannel)
+    channel.socket = Deaf()
+    begin = time.monotonic()
+    assert asyncio.run(channel.get_msg(timeout=30)) == "message"
+    assert time.monotonic() - begin < 10
+    channel.socket.asked = -(10**9)
+    with pytest.raises(queue.Empty):
+        asyncio.run(channel.get_msg(timeout=0.1))

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-ASSET = re.compile(r"([\w-]*)\.(js|css|mplstyle|svg|html|json|txt)\b")
+ASSET = re.compile(r"([\w-]{0,60})\.(js|css|mplstyle|svg|html|json|txt)\b")
 
 
 def chapters(root: Path = ROOT) -> list[Path]:

@@ -52,9 +52,10 @@ def version(marker: Marker) -> str:
 
 
 def grade(
-    marker: Marker, state: dict[str, Any], student: str, files: list[Path], now: str, force: bool
+    marker: Marker, path: Path, student: str, files: list[Path], now: str, force: bool
 ) -> dict[str, Any]:
-    """Grade one student, or keep the state that is known; return the state."""
+    """Grade one student, or keep the state that the file ``path`` holds; return the state."""
+    state = book.read_json(path)
     limits, key, marked = asdict(marker.limits), "", False
     try:
         text = submission.content(student, files)
@@ -62,6 +63,8 @@ def grade(
         other = state.get("status") in STOPPED and state["limits"] != limits
         if state.get("key") == digest and not other and not force:
             return state
+        if state:  # so that an interrupt from here on does not pass for done
+            book.write_json(path, state | {"key": ""})
         status, message = marker.mark(student, text)
         key, marked = digest, True
     except submission.Unreadable as error:
@@ -107,12 +110,12 @@ def grade_all(marker: Marker, folder: Path, out: Path, force: bool) -> list[dict
     known = {student: book.read_json(path) for student, path in paths.items()}
     rows = {student: row(marker, student, known[student]) for student in found if known[student]}
     for student, files in found.items():
-        state = grade(marker, known[student], student, files, now, force)
+        state = grade(marker, paths[student], student, files, now, force)
         rows[student] = row(marker, student, state)
         if submission.STUDENT.fullmatch(student):  # else it is no name for a file
             book.write_json(paths[student], give_feedback(marker, out, student, state))
         write_grades(out / "grades.csv", [rows[name] for name in found if name in rows])
-        line, kept = rows[student], " (kept)" if state is known[student] else ""
+        line, kept = rows[student], " (kept)" if state == known[student] else ""
         message = f" - {line['message']}" if line["message"] else ""
         print(
             f"{student}: {line['total']}/{line['max']} {line['status']}{kept}{message}", flush=True

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import nbformat
-from jupyter_client import AsyncKernelManager
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
-from traitlets import default
+from traitlets import Type, default
 
 from tools import book
 
@@ -40,8 +42,34 @@ class ChapterError(Exception):
     """A chapter cannot be made; the message is for its author."""
 
 
+class PatientChannel(AsyncZMQSocketChannel):
+    """A channel that looks again twice a second.
+
+    On a busy machine pyzmq's asyncio sockets miss the arrival of a message now and then; nbclient
+    then waits for its whole time-out, or drops the outputs that have not come.
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return await super().get_msg(max(0, min(0.5, end - time.monotonic())))
+            except Empty:
+                if time.monotonic() >= end:
+                    raise
+
+
+class PatientClient(AsyncKernelClient):
+    """A client with such channels."""
+
+    shell_channel_class = Type(PatientChannel)
+    iopub_channel_class = Type(PatientChannel)
+
+
 class OwnKernel(AsyncKernelManager):
     """The ``python3`` kernel of this very Python, whatever else is installed for the user."""
+
+    client_factory = Type(PatientClient)
 
     @default("kernel_spec_manager")
     def _own(self) -> KernelSpecManager:
@@ -86,6 +114,8 @@ def execute(
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
+        iopub_timeout=TIMEOUT,
+        raise_on_iopub_timeout=True,
         kernel_name="python3",
         kernel_manager_class=OwnKernel,
         allow_errors=all_cells,
@@ -126,8 +156,9 @@ def tidy(notebook: NotebookNode, root: Path) -> None:
             problem = None
             if out.get("name") == "stderr":
                 problem = "writes to stderr (a warning is an error here):\n" + out.text
-            elif found := re.search(r".*\bat 0x[0-9a-f]{6,}.*", text):
-                problem = "shows an address, which changes with every run: " + found[0][:200]
+            elif found := re.search(r"\bat 0x[0-9a-f]{6,}", text):
+                where = text[max(0, found.start() - 80) : found.end() + 9]
+                problem = f"shows an address, which changes with every run: {where}"
             elif found := [place for place in places if f"{place}/" in text]:
                 problem = f"shows a path of this machine: {found[0]}"
             if problem:

@@ -135,7 +135,7 @@ class Marker:
         if all(verdicts.values()):
             return made
         if errors:
-            self.said.append(("", f"{problem}: {errors[0].ename}"))
+            self.said.append(("", f"{problem}: {errors[-1].ename}"))
             return [*made, *errors]
         if ended == "done":
             self.said.append(("tampered", f"{problem}: its check was kept from running"))

@@ -50,7 +50,8 @@ def table(*names: str) -> list[str]:
 
 def name(source: Path) -> str:
     """A chapter's number and title."""
-    return f"{int(source.name[:2])}. {book.title(source.read_text(encoding='utf-8'))}"
+    number, title = f"{int(source.name[:2])}. ", book.title(source.read_text(encoding="utf-8"))
+    return number + title.removeprefix(number)
 
 
 def link(source: Path, text: str = "") -> str:

@@ -1,6 +1,6 @@
 """Run a stranger's notebook where it can do no harm, and return what its cells put out.
 
-Several layers, each used where the machine has it: limits on memory, processor time, file size and
+Several layers, each used where the machine has it: limits on memory, processor time, files and
 processes; Landlock (``landlock.py``) against reading and writing what is not its own; ``unshare``
 for processes and network of its own; and a watch from outside on time, memory, processes and disk,
 which ends all that was started, however it hides. The outputs are a stranger's words: data only.
@@ -8,6 +8,7 @@ which ends all that was started, however it hides. The outputs are a stranger's 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
@@ -18,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,6 +37,7 @@ sys.path.insert(0, sys.argv[1])
 sys.modules["rfc3987_syntax"] = None  # checks web addresses: a second to import, and no use here
 import sandboxed
 sandboxed.main()"""
+GROUPS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))  # version 1, version 2
 REPORT_BYTES = 64_000_000
 DEATH_SIGNAL, SUBREAPER = 1, 36  # prctl's
 
@@ -74,13 +77,48 @@ def wrapper() -> tuple[str, ...]:
     return tuple(command) if done.returncode == 0 else ()
 
 
+@contextlib.contextmanager
+def fence(limits: Limits) -> Iterator[Path | None]:
+    """A control group that caps processes and threads, where one can be made: for the superuser.
+
+    Anybody else is capped by ``RLIMIT_NPROC``, from which the superuser is exempt.
+    """
+    for base in GROUPS:
+        group = base / f"grading-{uuid.uuid4().hex}"
+        try:
+            group.mkdir()
+            (group / "pids.max").write_text(str(_tasks(limits)))
+        except OSError:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            continue
+        try:
+            yield group
+        finally:
+            for _ in range(100):
+                try:
+                    group.rmdir()
+                    break
+                except OSError:  # what was killed has not quite gone
+                    time.sleep(0.05)
+        return
+    yield None
+
+
+def _tasks(limits: Limits) -> int:
+    return 4 * limits.processes  # every process has a few threads
+
+
 def describe() -> str:
     """Which of the layers this machine has, in words."""
     known = landlock.version()
     files = f"files by Landlock {known}" if known else "files NOT isolated (no Landlock)"
     both = "processes and network by unshare"
     others = both if wrapper() else "signals by Landlock" if known >= 6 else "signals NOT isolated"
-    return f"{files}, {others}"
+    with fence(Limits()) as group:
+        capped = os.getuid() != 0 or group is not None
+    cap = "number of processes capped" if capped else "number of processes NOT capped (superuser)"
+    return f"{files}, {others}, {cap}"
 
 
 def execute(
@@ -138,7 +176,7 @@ def _resources(limits: Limits) -> dict[str, int]:
         "RLIMIT_CPU": 2 * limits.seconds + 10,
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": 512,
-        "RLIMIT_NPROC": tasks + 4 * limits.processes,  # threads count; the superuser is exempt
+        "RLIMIT_NPROC": tasks + _tasks(limits),
     }
 
 
@@ -154,25 +192,32 @@ def _watched(folder: Path, orders: dict, limits: Limits, variables: dict[str, st
     libc = ctypes.CDLL(None)
     libc.prctl(SUBREAPER, 1, 0, 0, 0)  # whoever loses its parent becomes our child, and is found
     before = set(psutil.Process().children(recursive=True))
-    inside = subprocess.Popen(
-        [*wrapper(), sys.executable, "-I", "-c", BOOT, str(folder / "inside")],
-        cwd=folder / "work",
-        env=variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[orders["report"]],
-        start_new_session=True,
-        preexec_fn=lambda: libc.prctl(DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0),
-    )
-    try:
-        inside.stdin.write(json.dumps(orders).encode())
-        inside.stdin.close()
-        return _watch(inside, folder, limits)
-    except BrokenPipeError:
-        return "died"
-    finally:
-        _end(inside, before)
+    with fence(limits) as group:
+
+        def enter() -> None:
+            libc.prctl(DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+            if group:
+                (group / "cgroup.procs").write_text("0")  # this process
+
+        inside = subprocess.Popen(
+            [*wrapper(), sys.executable, "-I", "-c", BOOT, str(folder / "inside")],
+            cwd=folder / "work",
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[orders["report"]],
+            start_new_session=True,
+            preexec_fn=enter,
+        )
+        try:
+            inside.stdin.write(json.dumps(orders).encode())
+            inside.stdin.close()
+            return _watch(inside, folder, limits)
+        except BrokenPipeError:
+            return "died"
+        finally:
+            _end(inside, before)
 
 
 def _watch(inside: subprocess.Popen, folder: Path, limits: Limits) -> str:

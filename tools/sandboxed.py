@@ -46,8 +46,8 @@ class Client(NotebookClient):
         if RECORD in msg["content"].get("data", {}):
             fits = size <= RECORD_BYTES
         else:
-            self.size, self.total = self.size + size, self.total + size
-            fits = self.size <= CELL_BYTES and self.total <= ALL_BYTES
+            fits = self.size + size <= CELL_BYTES and self.total + size <= ALL_BYTES
+            self.size, self.total = self.size + size * fits, self.total + size * fits
         if fits:
             return super().output(outs, msg, display_id, cell_index)
         text = "\n... the rest of the output was cut\n"

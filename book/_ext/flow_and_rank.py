@@ -19,8 +19,10 @@ POLISH = (
     (rf"\(?{FORMULA}(?:[,.;:!?)\]’”]+|-\w+)|\({FORMULA}", TOGETHER),
     # nor inside the name of an exercise.
     (r"(?<=<h3>Exercise )[\w-]+", TOGETHER),
-    # docutils calls the bibliography a list, though its entries are no list items.
+    # docutils calls the bibliography a list, though its entries are no list items,
     (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
+    # and them by a role that is no longer one.
+    (r' role="doc-biblioentry"', ""),
 )
 MARK = r"<small>checked by <code>[^<]*</code>"
 SKIP = r"<(script|style|title|svg|textarea)\b.*?</\1>|<[^>]*>"

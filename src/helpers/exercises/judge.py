@@ -68,12 +68,10 @@ def _judge(
         other = attempt(exercise, mistake.function, inputs)
         if all(_same(a, b, tolerance) for a, b in zip(attempts, other, strict=True)):
             return "mistake", mistake.sentence
-    at = right.index(False)
-    kind, sentence = _fault(exercise, attempts[at], wanted[at])
-    if kind == "wrong":
-        failed = [pair for pair, ok in zip(zip(attempts, wanted, strict=True), right, strict=True)
-                  if not ok]  # fmt: skip
-        kind, sentence = _numbers(exercise, failed)
+    failed = [i for i, ok in enumerate(right) if not ok]
+    faults = {i: _fault(exercise, attempts[i], wanted[i]) for i in failed}
+    at = next((i for i in failed if faults[i]), failed[0])
+    kind, sentence = faults[at] or _numbers(exercise, [(attempts[i], wanted[i]) for i in failed])
     if any(right):
         good = [_shape(wanted[i]) for i, ok in enumerate(right) if ok]
         kind = "some" if kind == "wrong" else kind
@@ -84,8 +82,8 @@ def _judge(
     return kind, sentence
 
 
-def _fault(exercise: Exercise, got: Attempt, want: Attempt) -> tuple[str, str]:
-    """What is wrong with one attempt before its numbers are compared."""
+def _fault(exercise: Exercise, got: Attempt, want: Attempt) -> tuple[str, str] | None:
+    """What is wrong with one attempt before its numbers are compared; None if nothing is."""
     if got.error:
         where = f" ({got.line})" if got.line else ""
         return "error", f"It stopped with {got.error}{where}."
@@ -106,14 +104,12 @@ def _fault(exercise: Exercise, got: Attempt, want: Attempt) -> tuple[str, str]:
         if not np.isfinite(mine.values).all():
             what = "NaN" if np.isnan(mine.values).any() else "infinite"
             return "nan", f"{name} contains values that are {what}."
-    return "wrong", "The values differ."
+    return None
 
 
 def _numbers(exercise: Exercise, failed: list[tuple[Attempt, Attempt]]) -> tuple[str, str]:
     """The nearest true thing about attempts whose shapes are right and whose numbers are not."""
     names, tolerance = exercise.outputs, exercise.tolerance
-    if any(_fault(exercise, *pair)[0] != "wrong" for pair in failed):
-        return "wrong", "The values differ."
     good = [
         all(_close(got.parts[i], want.parts[i], tolerance) for got, want in failed)
         for i in range(len(names))
