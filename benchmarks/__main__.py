@@ -26,7 +26,7 @@ def main() -> None:
     rows = [row | {"chapter": "1. NICE"} for row in nice.measure()]
     for row in rows:
         low, high = row["spread"]
-        print(f"{row['text']}: {row['ratio']:.2f} ({low:.2f} to {high:.2f}) {row['against']}")
+        print(f"{row['text']}: {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of {row['against']}")
     versions = {name: metadata.version(name) for name in ("torch", "normflows")}
     record = {
         "rows": rows,
