@@ -66,9 +66,10 @@ def circumstances(record: dict[str, Any]) -> str:
     return f"{seed}, {record['device']}; {versions}"
 
 
-def reference(record: dict[str, Any] | None) -> str:
-    """A floor or an oracle: the number, and what it is."""
-    return "" if not record else f"{show(record['value'])} {record['name']}".rstrip()
+def references(record: dict[str, Any]) -> str:
+    """The floor and the oracle of a claim: the numbers, and what they are."""
+    known = {kind: record[kind] for kind in ("floor", "oracle") if record[kind]}
+    return "; ".join(f"{k} {show(v['value'])} {v['name']}".rstrip() for k, v in known.items())
 
 
 def claim_row(record: dict[str, Any], values: list[float] | None) -> str:
@@ -78,13 +79,11 @@ def claim_row(record: dict[str, Any], values: list[float] | None) -> str:
         low, high = show(min(map(float, values))), show(max(map(float, values)))
         spread = low if low == high else f"{low} to {high}"
     return row(
-        f"`{record['id']}`",
-        record["text"],
+        f"{record['text']} `{record['id']}`",
         f"{show(record['measured'])} {record['unit']}".rstrip(),
         describe_bound(record["bound"]),
-        reference(record["floor"]),
-        reference(record["oracle"]),
         spread,
+        references(record),
         record["data"],
     )
 
@@ -99,7 +98,7 @@ def results(root: Path = book.ROOT) -> str:
         known = on_seeds.get(source.stem, {})
         fresh = known.get("stamp") == book.digest(stamp(source, root))
         for group in dict.fromkeys(circumstances(record) for record in records):
-            names = ("Claim", "What", ">Measured", "Bound", "Floor", "Oracle", "Five seeds", "Data")
+            names = ("Claim", ">Measured", "Bound", "Five seeds", "Floor, oracle", "Data")
             where = link(source, "the chapter")
             lines += [f"Measured in {where} with {group}.", "", *table(*names)]
             for record in records:

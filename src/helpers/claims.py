@@ -82,7 +82,7 @@ def claim(
         "seed": shell.user_ns.get("SEED") if seed is None and shell else seed,
         "device": _device(getattr(measured, "device", "cpu") if device is None else device),
         "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("numpy", "torch")},
+        | {name: metadata.version(name).partition("+")[0] for name in ("numpy", "torch")},
     }
     line = describe(record)
     for records in _active:

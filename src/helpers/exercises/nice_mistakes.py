@@ -151,6 +151,8 @@ BITS = (
     Mistake("A likelier sample should cost fewer bits; yours costs more.", but(_bits, sign=1.0)),
     Mistake("Right up to the sign: bits are a cost, the negative of a log-probability.",
             but(_bits, sign=1.0, levels=-1.0)),
+    Mistake("log_prob belongs to the whole sample; divide it by dim, too.",
+            lambda p, dim, n: _bits(dim * p, dim, n)),
     Mistake("You count the levels once for the sample; each of its coordinates was rescaled.",
             lambda p, dim, n: (math.log2(n) - p / math.log(2)) / dim),
     Mistake("Keep one value per sample: you average over the batch.",
@@ -161,11 +163,6 @@ BITS = (
 def _tempered(x, flow, tau, power=-1.0, volume=-1.0, det=1.0):
     z, log_det = flow(x)
     return _logistic(z * tau**power).sum(1) + volume * x.shape[1] * math.log(tau) + det * log_det
-
-
-def _annealed(x, flow, tau):
-    z, log_det = flow(x)
-    return _logistic(z).sum(1) / tau + log_det
 
 
 TEMPERED = (
@@ -182,7 +179,11 @@ TEMPERED = (
             lambda x, flow, tau: _tempered(x, flow, tau, det=1 / tau)),
     Mistake("The flow's log-determinant enters with the wrong sign.", but(_tempered, det=-1.0)),
     Mistake("You divide the prior's log-density by tau, which is another family of temperatures "
-            "and needs a normaliser; here the latent is scaled.", _annealed),
+            "and needs a normaliser; here the latent is scaled.",
+            lambda x, flow, tau: _logistic(flow(x)[0]).sum(1) / tau + flow(x)[1]),
+    Mistake("This is the model's log-density over tau squared: a power of a density needs a "
+            "normaliser, and only for a Gaussian prior is it what you sample.",
+            lambda x, flow, tau: _tempered(x, flow, 1.0) / tau**2),
     Mistake("You scale x; the temperature acts on the latent, behind the flow.",
             lambda x, flow, tau: _tempered(x / tau, flow, tau, power=0.0)),
     Mistake("This is the model's density at temperature one.",
