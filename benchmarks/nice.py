@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from benchmarks.timing import ratio
+from benchmarks.twin import twin
 from helpers.nice import nice
-from tests.test_yardstick_normflows import twin
 
 
 def step(model: nn.Module, loss: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor):
