@@ -1,6 +1,7 @@
 """Assignments show students no secret, and grading withstands what they hand in."""
 
 import csv
+import functools
 import json
 import os
 import re
@@ -444,7 +445,9 @@ def test_again_only_what_changed_is_run(graded, hand, place):
 
 def test_an_interrupt_loses_nothing(graded, place):
     before = table(place)
-    done = grade(place, "--force", start_new_session=True)
+    # A shell ignores SIGINT in what it starts with &, and so would all that comes of it.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    done = grade(place, "--force", start_new_session=True, preexec_fn=heed)
     for line in done.stdout:
         if line.startswith("ada:"):
             break

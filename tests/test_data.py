@@ -420,9 +420,10 @@ def test_unreadable_file(tmp_path, toy):
     file = put(tmp_path / "cache" / "toy", ZIPPED)
     file.chmod(0)
     (tmp_path / "cache" / "toy").chmod(0o755)
-    for folder in (tmp_path / "cache", tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | 0o011)
     user = os.geteuid()
+    for folder in (tmp_path / "cache", tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == user and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)  # others may pass through
     try:
         if user == 0:
             os.seteuid(65534)

@@ -251,7 +251,7 @@ def test_helpers_import_with_torch_numpy_and_matplotlib_alone():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("package", ["sklearn", "pandas", "pooch", "tqdm", "ipywidgets", "scipy"])
+@pytest.mark.parametrize("package", ["sklearn", "pooch", "tqdm", "ipywidgets", "scipy"])
 def test_a_helper_that_needs_more_is_noticed(tmp_path, package):
     shutil.copytree(ROOT / "src" / "helpers", tmp_path / "helpers")
     (tmp_path / "helpers" / "greedy.py").write_text(f"import {package}\n")
