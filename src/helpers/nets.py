@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def mlp(
@@ -44,3 +44,37 @@ def mlp(
         nn.init.zeros_(layers[-1].weight)
         nn.init.zeros_(layers[-1].bias)
     return nn.Sequential(*layers)
+
+
+class TimeMLP(nn.Module):
+    """A function of a point and a time, (B, dim) and t in [0, 1] -> (B, dim), for all of Part I.
+
+    The time enters as sines and cosines of t, 2t, 4t, ... times pi beside x, so that a narrow
+    network can change quickly in t. The last layer starts at 0.
+
+    Parameters
+    ----------
+    dim : of x and of the output. hidden : widths of the hidden layers.
+    n_frequencies : pairs of sine and cosine. generator : source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: Sequence[int] = (128, 128, 128),
+        *,
+        n_frequencies: int = 4,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = (dim + 2 * n_frequencies, *hidden, dim)
+        self.body = mlp(sizes, activation=nn.SiLU, zero_last=True, generator=generator)
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(n_frequencies))
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """x (B, dim), t scalar or (B,) -> (B, dim)."""
+        t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+        if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
+            raise ValueError(f"t must be a scalar or ({len(x)},), got {tuple(t.shape)}")
+        angle = t.expand(len(x))[:, None] * self.frequencies
+        return self.body(torch.cat((x, angle.sin(), angle.cos()), 1))
