@@ -25,9 +25,11 @@ help:  ## list the targets
 	$(PIP) --no-deps --editable .
 	touch .venv/book && rm .venv/unfinished
 
-.venv/test: .venv/book requirements-test.txt requirements-instructor.txt
+TESTED := requirements-test.txt requirements-instructor.txt requirements-yardstick.txt
+.venv/test: .venv/book $(TESTED)
 	touch .venv/unfinished
 	$(PIP) -r requirements-test.txt
+	$(PIP) --no-deps -r requirements-yardstick.txt
 	touch .venv/test && rm .venv/unfinished
 
 book: .venv/book  ## build the HTML book from the committed notebooks

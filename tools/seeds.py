@@ -120,7 +120,8 @@ def main(arguments: list[str] | None = None, root: Path = book.ROOT) -> int:
             failed = True
             continue
         here = {chapter.stem for chapter in book.chapters(root)}
-        stored = {name: entry for name, entry in stored.items() if name in here}
+        # Read again: another chapter may have been recorded meanwhile, by another process.
+        stored = {name: entry for name, entry in record(root).items() if name in here}
         stored[source.stem] = {"stamp": now, "claims": found}
         book.write_json(book.generated(root, "seeds.json"), stored)
     return int(failed)

@@ -86,7 +86,7 @@ def _path(signal: float, noise: float) -> tuple[float, float]:
 
 
 def eight_gaussians(radius: float = 2.0, std: float = 0.15) -> GaussianMixture:
-    """Eight equal components on a circle, (8, 2), float64."""
+    """Eight equal components of width std on a circle of this radius, means (8, 2), float64."""
     angle = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
     return GaussianMixture(radius * torch.stack((angle.cos(), angle.sin()), 1), std)
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-SHARED = {"nets", "ode", "cnf", "embedding", "index", "flow"}
+SHARED = {"nets", "unet", "ode", "cnf", "embedding", "index", "flow"}
 WORKSHOP = {"data", "metrics", "train", "plot", "explorable", "claims", "exercises"}
 WORKSHOP |= {"inline", "still", "plane"}  # what explorables are made of
 MAX_LINES = 199
