@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import nice
+from benchmarks import losses, nice, samplers, solvers
 from tools import book
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = ("normflows", "diffusers", "torchdiffeq", "torchcfm", "scipy")
 
 
 def cpu() -> str:
@@ -24,10 +25,13 @@ def main() -> None:
     """Measure, print, keep."""
     torch.set_num_threads(1)
     rows = [row | {"chapter": "1. NICE"} for row in nice.measure()]
+    for module in (samplers, solvers, losses):
+        rows += module.measure()
+    rows.sort(key=lambda row: row["chapter"])  # and within a chapter as they came
     for row in rows:
         low, high = row["spread"]
         print(f"{row['text']}: {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of {row['against']}")
-    versions = {name: metadata.version(name) for name in ("torch", "normflows")}
+    versions = {name: metadata.version(name) for name in ("torch", *LIBRARIES)}
     record = {
         "rows": rows,
         "versions": versions | {"python": platform.python_version()},

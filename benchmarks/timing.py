@@ -30,3 +30,25 @@ def ratio(
     quarter = len(each) // 4
     best = min(a for a, _ in times) / min(b for _, b in times)
     return best, (each[quarter], each[-1 - quarter])
+
+
+def compare(
+    chapter: str,
+    text: str,
+    against: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    *,
+    n_calls: int = 20,
+) -> dict:
+    """One record: the time of ``ours`` over that of ``theirs``."""
+    best, spread = ratio(ours, theirs, n_calls=n_calls)
+    return row(chapter, text, against, best, spread)
+
+
+def row(
+    chapter: str, text: str, against: str, value: float, spread: tuple[float, float] | None = None
+) -> dict:
+    """One record of bench.json. A count, which no second run would change, is its own spread."""
+    spread = spread or (value, value)
+    return {"chapter": chapter, "text": text, "against": against, "ratio": value, "spread": spread}

@@ -9,7 +9,6 @@ from torch import nn
 from helpers.exercises.check import check
 from helpers.exercises.exercise import answers, exercises
 from helpers.flow import Logistic, dequantize
-from helpers.nets import mlp
 from helpers.nice import AffineCoupling, Scaling, nice
 from helpers.toy import GaussianMixture, TwoMoons
 from helpers.train import fit
@@ -61,28 +60,6 @@ def test_logistic_samples_stay_finite(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "uniform_", lambda self, *args, **kwargs: self.zero_())
     for dtype in (torch.float32, torch.float64):
         assert Logistic().sample(torch.ones(3, dtype=dtype)).isfinite().all()
-
-
-def test_mlp_is_alternating_linear_maps():
-    net = mlp([3, 5, 4, 2], activation=nn.Tanh, generator=generator())
-    x = torch.randn(7, 3, generator=generator(1))
-    maps = [layer for layer in net if isinstance(layer, nn.Linear)]
-    assert [tuple(m.weight.shape) for m in maps] == [(5, 3), (4, 5), (2, 4)]
-    h = x
-    for m in maps[:-1]:
-        h = torch.tanh(h @ m.weight.T + m.bias)
-    torch.testing.assert_close(net(x), h @ maps[-1].weight.T + maps[-1].bias)
-    zero = mlp([3, 5, 2], zero_last=True, generator=generator())
-    assert torch.equal(zero(x), torch.zeros(7, 2))
-
-
-def test_mlp_starts_uniform():
-    """U(-1/sqrt(n), 1/sqrt(n)): the bounds are reached and kept, the variance is 1/(3n)."""
-    for n in (16, 400):
-        (linear,) = mlp([n, 300], generator=generator())
-        for values in (linear.weight, linear.bias):
-            assert 0.97 < values.abs().max().item() * math.sqrt(n) <= 1
-        assert linear.weight.var().item() * 3 * n == pytest.approx(1, rel=0.05)
 
 
 def test_toy_samples_come_from_the_generator():

@@ -4,9 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from helpers.nets import mlp
 from helpers.train import fit, minibatches
 
 
@@ -61,9 +59,3 @@ def test_bad_batch_size():
     for size in (0, 13):
         with pytest.raises(ValueError, match=f"N = 12, got {size}"):
             next(minibatches(torch.arange(12), size, 1))
-
-
-def test_mlp_shapes_and_zero_start():
-    net = mlp([3, 8, 2], activation=nn.Tanh, zero_last=True, generator=generator())
-    assert [type(layer).__name__ for layer in net] == ["Linear", "Tanh", "Linear"]
-    assert torch.equal(net(torch.randn(5, 3)), torch.zeros(5, 2))

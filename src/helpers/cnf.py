@@ -24,8 +24,11 @@ def divergence(
         x = x.detach().requires_grad_()
         v = velocity(x, t)
         if v.shape != x.shape or x.ndim != 2:
-            raise ValueError(f"velocity must map (B, D) to itself, got {x.shape} to {v.shape}")
+            shapes = f"{tuple(x.shape)} to {tuple(v.shape)}"
+            raise ValueError(f"velocity must map (B, D) to itself, got {shapes}")
         if probe is not None:
+            if probe.shape != x.shape:
+                raise ValueError(f"probe must be {tuple(x.shape)}, got {tuple(probe.shape)}")
             trace = (torch.autograd.grad((v * probe).sum(), x)[0] * probe).sum(1)
         else:
             rows = (torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in v.T)
@@ -54,5 +57,10 @@ def log_prob(
         v, trace = divergence(velocity, state[:, :-1], t, probe)
         return torch.cat((v, trace[:, None]), 1)
 
+    if x.ndim != 2:
+        raise ValueError(f"x must be (B, D), got {tuple(x.shape)}")
     *_, state = solver(both, torch.cat((x, x.new_zeros(len(x), 1)), 1), times, **options)
-    return log_prior(state[:, :-1]) + state[:, -1], state[:, :-1]
+    latent, prior = state[:, :-1], log_prior(state[:, :-1])
+    if prior.shape != x.shape[:1]:
+        raise ValueError(f"log_prior must give ({len(x)},), got {tuple(prior.shape)}")
+    return prior + state[:, -1], latent

@@ -140,7 +140,9 @@ def _lean(name: str) -> str:
     return "".join(pieces).replace(";}", "}")
 
 
-def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: str) -> str:
+def page(
+    kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: str, also: tuple = ()
+) -> str:
     """The HTML of one explorable.
 
     Parameters
@@ -150,6 +152,7 @@ def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: st
     still : an SVG document for where scripts do not run
     alt : what the still shows
     caption : plain text
+    also : names of scripts and styles that the kind's own build on, after base's
 
     Raises
     ------
@@ -160,7 +163,9 @@ def page(kind: str, meta: dict, pack: Pack, *, still: str, alt: str, caption: st
     data = meta | {"arrays": pack.specs, "bytes": text, "size": size}
     data = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     picture = "data:image/svg+xml," + quote(still, safe=" ='/:,()")
-    style, script = _lean("base.css") + _lean(f"{kind}.css"), _lean("base.js") + _lean(f"{kind}.js")
+    style, script = (
+        "".join(_lean(f"{name}.{end}") for name in ("base", *also, kind)) for end in ("css", "js")
+    )
     text = (
         f'<figure class="fr-explorable" data-kind="{kind}">\n'
         f'<img class="fr-still" alt="{html.escape(alt)}" src="{picture}">\n'

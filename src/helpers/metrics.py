@@ -1,11 +1,14 @@
 """How far a set of samples is from another. Shapes: N and M points of dimension D."""
 
+import math
+
 import torch
 from torch import Tensor
 
 
 def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+    alike = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1] > 0
+    if not alike or min(len(x), len(y)) < 2:
         shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ValueError(f"x and y must be (N, D) and (M, D) with N, M >= 2, got {shapes}")
     if not (x.isfinite().all() and y.isfinite().all()):
@@ -28,14 +31,15 @@ def frechet(x: Tensor, y: Tensor) -> float:
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     # C_x C_y has the eigenvalues of the symmetric root C_y root, which eigvalsh finds safely.
     cross = torch.linalg.eigvalsh(root @ c_y @ root).clamp_min(0).sqrt().sum()
-    return ((x.mean(0) - y.mean(0)).square().sum() + c_x.trace() + c_y.trace() - 2 * cross).item()
+    shift = (x.mean(0) - y.mean(0)).square().sum()
+    return max(0.0, (shift + c_x.trace() + c_y.trace() - 2 * cross).item())
 
 
 def wasserstein(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
     """W_p between equally many numbers, in every column of x (N, D) and y (N, D), (D,)."""
-    if x.shape != y.shape or not p >= 1:
+    if x.shape != y.shape or not 1 <= p < math.inf:
         raise ValueError(
-            f"x and y must be alike and p >= 1, got {tuple(x.shape)}, {tuple(y.shape)}, {p}"
+            f"x and y must be alike, 1 <= p < inf, got {tuple(x.shape)}, {tuple(y.shape)}, {p}"
         )
     x, y = _checked(x, y)
     return (x.sort(0).values - y.sort(0).values).abs().pow(p).mean(0).pow(1 / p)
@@ -44,8 +48,13 @@ def wasserstein(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
 def sliced_wasserstein(
     x: Tensor, y: Tensor, n_directions: int = 256, generator: torch.Generator | None = None
 ) -> float:
-    """Root mean square of W_2 over random directions, of x (N, D) and y (N, D), in units of x."""
-    directions = torch.randn(x.shape[-1], n_directions, generator=generator, dtype=torch.float64)
-    directions = (directions / directions.norm(dim=0)).to(x.device)
+    """Root mean square of W_2 over n_directions at random, of x and y (N, D), in units of x."""
     x, y = _checked(x, y)
+    if n_directions < 1:
+        raise ValueError(f"n_directions must be at least 1, got {n_directions}")
+    device = x.device if generator is None else generator.device
+    directions = torch.randn(
+        x.shape[1], n_directions, generator=generator, dtype=x.dtype, device=device
+    )
+    directions = (directions / directions.norm(dim=0)).to(x.device)
     return wasserstein(x @ directions, y @ directions).square().mean().sqrt().item()

@@ -67,12 +67,17 @@ class TimeMLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        if n_frequencies < 0:
+            raise ValueError(f"n_frequencies must be at least 0, got {n_frequencies}")
+        self.dim = dim
         sizes = (dim + 2 * n_frequencies, *hidden, dim)
         self.body = mlp(sizes, activation=nn.SiLU, zero_last=True, generator=generator)
         self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(n_frequencies))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """x (B, dim), t scalar or (B,) -> (B, dim)."""
+        if x.ndim != 2 or x.shape[1] != self.dim:
+            raise ValueError(f"x must be (B, {self.dim}), got {tuple(x.shape)}")
         t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
         if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
             raise ValueError(f"t must be a scalar or ({len(x)},), got {tuple(t.shape)}")

@@ -53,17 +53,25 @@ def check_times(x: Tensor, times: Tensor) -> Tensor:
 
     Raises
     ------
-    ValueError : x is not a finite float tensor; times are not finite or not strictly monotone.
+    ValueError : x is not a finite float tensor; times, in its dtype, not finite or not monotone.
     """
     if not x.is_floating_point() or x.ndim < 1 or not x.isfinite().all():
         raise ValueError(f"x must be finite floats (B, *S), got {x.dtype} {tuple(x.shape)}")
-    times = torch.as_tensor(times, dtype=torch.float64)
-    steps = times.diff()
+    times = torch.as_tensor(times, dtype=torch.float64).to(x)
     if times.ndim != 1 or len(times) < 2 or not times.isfinite().all():
         raise ValueError(f"times must be two or more finite numbers (T,), got {times}")
+    steps = times.diff()
     if not ((steps > 0).all() or (steps < 0).all()):
         raise ValueError(f"times must rise strictly or fall strictly, got {times.tolist()}")
-    return times.to(x)
+    return times
+
+
+def _slope(velocity: Velocity, x: Tensor, t: Tensor) -> Tensor:
+    """velocity(x, t) (B, *S), unless its shape would broadcast against x (B, *S)."""
+    v = velocity(x, t)
+    if v.shape != x.shape:
+        raise ValueError(f"velocity(x, t) must be {tuple(x.shape)}, got {tuple(v.shape)}")
+    return v
 
 
 def finite(x: Tensor, what: str = "velocity(x, t)") -> Tensor:
@@ -80,21 +88,21 @@ def finite(x: Tensor, what: str = "velocity(x, t)") -> Tensor:
 def euler(velocity: Velocity, x: Tensor, times: Tensor) -> Iterator[Tensor]:
     """First order: T - 1 evaluations of velocity from x (B, *S) along times (T,)."""
     times = check_times(x, times)
-    yield x
     for t, step in zip(times, times.diff(), strict=False):
-        x = x + step * velocity(x, t)
-        yield x if t != times[-2] else finite(x)
+        yield x
+        x = x + step * _slope(velocity, x, t)
+    yield finite(x)
 
 
 @torch.no_grad()
 def heun(velocity: Velocity, x: Tensor, times: Tensor) -> Iterator[Tensor]:
     """Second order, the trapezoid rule: 2 (T - 1) evaluations from x (B, *S) along times (T,)."""
     times = check_times(x, times)
-    yield x
     for t, after in itertools.pairwise(times):
-        step, slope = after - t, velocity(x, t)
-        x = x + step / 2 * (slope + velocity(x + step * slope, after))
-        yield x if after != times[-1] else finite(x)
+        yield x
+        step, slope = after - t, _slope(velocity, x, t)
+        x = x + step / 2 * (slope + _slope(velocity, x + step * slope, after))
+    yield finite(x)
 
 
 @torch.no_grad()
@@ -130,7 +138,7 @@ def adaptive(
     def slope(x: Tensor, t: float) -> Tensor:
         if velocity.n_calls >= max_calls:
             raise ValueError(f"max_calls must be enough, got {max_calls}, used up at t = {t:.4g}")
-        return velocity(x, torch.as_tensor(t, dtype=x.dtype, device=x.device))
+        return _slope(velocity, x, torch.as_tensor(t, dtype=x.dtype, device=x.device))
 
     def size(error: Tensor, *at: Tensor) -> float:
         scale = atol + rtol * torch.stack([a.abs() for a in at]).amax(0)
@@ -139,14 +147,15 @@ def adaptive(
             raise ValueError(f"velocity(x, t) must be finite, got NaN or infinity at t = {t:.4g}")
         return value
 
-    k1 = slope(x, t)
+    k1, refused = slope(x, t), False
     step = _first_step(slope, size, x, k1, t, sign, abs(end - t))
     yield x
     following = 1
     while following < len(clock):
-        step = min(step, abs(end - t))
-        if step < 1e-14 * max(1.0, abs(t)):
+        least = 1e-14 * max(1.0, abs(t))
+        if refused and step < least:
             raise ValueError(f"rtol and atol must be reachable; none is at t = {t:.6g}")
+        step = min(max(step, least), abs(end - t))
         h, k = sign * step, [k1]
         for c, row in zip(_C, _A, strict=True):
             new = x + h * sum(a * ki for a, ki in zip(row, k, strict=True) if a)
@@ -159,7 +168,9 @@ def adaptive(
                 yield _between(x, new, h, k, (clock[following] - t) / h)
                 following += 1
             x, t, k1 = new, t + h, k[-1]  # the last slope is the next step's first
-        step *= min(10.0, max(0.2, 0.9 * wrong**-0.2)) if wrong > 0 else 10.0
+        factor = min(10.0, max(0.2, 0.9 * wrong**-0.2)) if wrong > 0 else 10.0
+        step *= min(1.0, factor) if refused else factor  # no growth right after a refusal
+        refused = wrong > 1
 
 
 def _first_step(slope, size, x, k1, t, sign, span):

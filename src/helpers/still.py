@@ -1,10 +1,13 @@
-"""The picture of moving particles that is seen where scripts do not run."""
+"""The pictures that are seen where scripts do not run."""
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 
 import numpy as np
+from matplotlib.image import imsave
 
 from helpers.inline import Pack
 
@@ -59,4 +62,24 @@ def still(pack: Pack, run: dict, meta: dict) -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 850 {size[1] + 45}' fill='none' "
         "stroke-linecap='round' font-size='15' font-family='sans-serif' text-anchor='middle'>"
         f"<path fill='#fff' d='M0 0h850v{size[1] + 45}H0z'/>{''.join(parts)}</svg>"
+    ).replace("<text", "<text fill='#222'")
+
+
+def raster(share: np.ndarray, place: str) -> str:
+    """Cells (H, W) of 0..1, the first row lowest, from white to blue; ``place`` is SVG's x, y..."""
+    part = np.rint(24 * share[::-1, :, None]) / 24 * 0.62
+    colours = (1 - part) * 255 + part * np.array([0, 114, 178])
+    file = io.BytesIO()
+    imsave(file, colours.astype(np.uint8), format="png", metadata={"Software": None})
+    data = base64.b64encode(file.getvalue()).decode()
+    return f"<image {place} preserveAspectRatio='none' href='data:image/png;base64,{data}'/>"
+
+
+def sheet(parts: list[str], width: int, height: int) -> str:
+    """An SVG document of this size on opaque white; text is centred, what is drawn has no fill."""
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' fill='none' "
+        "stroke-linecap='round' stroke-linejoin='round' font-size='15' font-family='sans-serif' "
+        f"text-anchor='middle'><path fill='#fff' d='M0 0h{width}v{height}H0z'/>{''.join(parts)}"
+        "</svg>"
     ).replace("<text", "<text fill='#222'")

@@ -15,13 +15,16 @@ class GaussianMixture:
     """sum_k weight_k N(mean_k, std^2 I): means (K, D), weights (K,) summing to 1, one std."""
 
     def __init__(self, means: Tensor, std: float, weights: Tensor | None = None) -> None:
-        if means.ndim != 2 or not means.isfinite().all():
+        if means.ndim != 2 or means.numel() == 0 or not means.isfinite().all():
             raise ValueError(f"means must be finite and (K, D), got {tuple(means.shape)}")
-        if not std > 0:
-            raise ValueError(f"std must be positive, got {std}")
+        if not means.is_floating_point():
+            raise ValueError(f"means must be floats, got {means.dtype}")
+        if not 0 < std < math.inf:
+            raise ValueError(f"std must be positive and finite, got {std}")
         if weights is None:
             weights = means.new_full((len(means),), 1 / len(means))
-        if weights.shape != means.shape[:1] or weights.min() < 0 or abs(weights.sum() - 1) > 1e-5:
+        fits = weights.shape == means.shape[:1] and weights.min() >= 0
+        if not (fits and abs(weights.sum() - 1) <= 1e-5):
             raise ValueError(f"weights must be ({len(means)},), >= 0 and sum to 1, got {weights}")
         self.means, self.std, self.weights = means, std, weights
 
@@ -71,12 +74,17 @@ class GaussianMixture:
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n independent points (n, D)."""
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
         which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        noise = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
-        return self.means[which] + self.std * noise
+        means = self.means[which]
+        return means + self.std * torch.empty_like(means).normal_(generator=generator)
 
 
 def _path(signal: float, noise: float) -> tuple[float, float]:
+    for name, value in (("signal", signal), ("noise", noise)):
+        if torch.as_tensor(value).numel() != 1:
+            raise ValueError(f"{name} must be one number for all points, got {value}")
     signal, noise = float(signal), float(noise)
     if not (math.isfinite(signal) and math.isfinite(noise) and min(signal, noise) >= 0):
         raise ValueError(f"signal and noise must be finite and >= 0, got {signal} and {noise}")

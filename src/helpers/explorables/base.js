@@ -75,6 +75,17 @@ const make = (tag, attributes = {}, ...inside) => {
   it.append(...inside);
   return it;
 };
+const ICONS = {
+  back: "M15 4 5 10l10 6z", play: "M5 4l10 6-10 6z", pause: "M5 4h3.5v12H5zM11.5 4H15v12h-3.5z",
+  prev: "M12.5 4l-6 6 6 6", next: "M7.5 4l6 6-6 6",
+};
+const icon = (name) => make("svg", { viewBox: "0 0 20 20", "aria-hidden": true },
+  make("path", { d: ICONS[name], class: name }));
+const button = (label, name, onclick) =>
+  make("button", { type: "button", "aria-label": label, title: label, onclick }, icon(name));
+const toggle = (text, onclick) => make("button", { type: "button", onclick }, text);
+const group = (kind, label, ...inside) =>
+  make("div", { class: `fr-${kind}`, role: "group", "aria-label": label }, ...inside);
 const range = (label, oninput, onchange) =>
   make("input", { type: "range", min: 0, step: 1, "aria-label": label, oninput, onchange });
 const setRange = (it, value, max, text) => {

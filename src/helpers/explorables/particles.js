@@ -2,10 +2,6 @@
 // The figure's dataset says what is shown: position, run, level, mean, std, picked, x, y, playing.
 
 const INKS = ["--ink", "--a", "--b", "--c", "--d", "--noise"];
-const ICONS = {
-  back: "M15 4 5 10l10 6z", play: "M5 4l10 6-10 6z", pause: "M5 4h3.5v12H5zM11.5 4H15v12h-3.5z",
-  prev: "M12.5 4l-6 6 6 6", next: "M7.5 4l6 6-6 6",
-};
 const LEFT = 28, RIGHT = 6, TOP = 6, BOTTOM = 20;
 
 enliven("particles", (figure, live, meta, arrays) => {
@@ -325,13 +321,6 @@ enliven("particles", (figure, live, meta, arrays) => {
   };
 
   // ---- controls --------------------------------------------------------------------------------
-  const icon = (name) => make("svg", { viewBox: "0 0 20 20", "aria-hidden": true },
-    make("path", { d: ICONS[name], class: name }));
-  const button = (label, name, onclick) =>
-    make("button", { type: "button", "aria-label": label, title: label, onclick }, icon(name));
-  const toggle = (text, onclick) => make("button", { type: "button", onclick }, text);
-  const group = (kind, label, ...inside) =>
-    make("div", { class: `fr-${kind}`, role: "group", "aria-label": label }, ...inside);
   const hop = (direction) => () => { at = nearest(direction); rest(); };
 
   const rewind = button("Play backwards", "back", () => play(-1));
