@@ -14,7 +14,6 @@ from helpers.toy import GaussianMixture
 
 PANELS = {"forward": False, "reverse": True, "smooth": True}  # name -> runs backwards
 LEVELS = (5, 20, 80)
-ROWS = tuple(n + 1 for n in LEVELS)
 TIMES = {n: torch.linspace(0, 1, n + 1, dtype=torch.float64) ** 1.5 for n in LEVELS}
 EXTENT = (-3.0, 3.0)
 N = 40

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers import heat, poisson
+from helpers.exercises.exercise import answers, draws, find
+from helpers.toy import GaussianMixture
+
 PAGE = (Path(__file__).parents[1] / "chapters/04_ode.md").read_text(encoding="utf-8")
 
 
@@ -93,3 +97,26 @@ def test_page_sampler_is_exact_for_one_point():
     levels = torch.tensor([5.0, 0.0], dtype=torch.float64)
     end = sample(lambda x, rho: recipe(x, rho, point, gauss), normal(4, 3, seed=2), levels)
     assert torch.allclose(end, point.expand(4, 3), atol=1e-12)
+
+
+@pytest.mark.parametrize("id", ["ode-3", "ode-4", "ode-5", "ode-6"])
+def test_exercises_ask_for_what_the_helpers_do(id):
+    """The reference answers against the helpers, which other tests hold to oracles."""
+    for arguments in draws(find(id), "oracle"):
+        found = answers(find(id)).reference(*arguments)
+        if id == "ode-3":
+            density, spacing, tau = arguments
+            wanted = torch.stack([heat.spread(row, spacing, tau) for row in density])
+        elif id == "ode-4":
+            x, tau, means, std, weights = arguments
+            mixture = GaussianMixture(means, std, weights)
+            wanted = heat.velocity(lambda x, t, m=mixture: m.noised(1, t.sqrt()).score(x))(
+                x, torch.tensor(tau, dtype=torch.float64)
+            )
+        elif id == "ode-5":
+            x, eps, a, sigma, new_a, new_sigma = arguments
+            wanted = new_a * (x - sigma * eps) / a + new_sigma * eps
+        else:
+            x, z, points = arguments
+            wanted = poisson.velocity(points)(x, torch.tensor(z, dtype=torch.float64))
+        assert torch.allclose(found, wanted, atol=1e-10)

@@ -342,7 +342,7 @@ def test_reverse_brings_the_data_back(process):
 
 
 def test_reverse_has_the_forward_joint_law():
-    """Covariance of x_0 and x_0.3, forward a V: the flow would give 20 % more."""
+    """Covariance of x_0 and x_0.3, which forward is the signal times the variance of x_0."""
     target = mixture()
     start = target.noised(VP.signal(1.0), VP.noise(1.0)).sample(20_000, generator())
     times = torch.cat((clock(1, 0.3, 80), clock(0.3, 0, 120)[1:]))

@@ -134,4 +134,5 @@ def test_in_float32_as_well():
     other = odeint(lambda t, x: theirs(x, t), x, times, rtol=1e-5, atol=1e-5, method="dopri5")[-1]
     *_, truth = adaptive(flow, x.double(), times, rtol=1e-10, atol=1e-10)
     assert found.dtype == torch.float32 and ours.n_calls <= 1.15 * theirs.n_calls + 6
-    assert (found - truth).abs().max() < 2e-4
+    mine, them = ((z - truth).abs().max() for z in (found, other))
+    assert mine < 2e-4 and mine < 2 * them

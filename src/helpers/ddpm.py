@@ -64,8 +64,9 @@ def convert(value: Tensor, x: Tensor, alpha_bar: float, given: str, wanted: str)
 
     value, x : (B, *S). alpha_bar : signal^2 in (0, 1), a number or a tensor that broadcasts.
     """
-    if given not in KINDS or wanted not in KINDS or value.shape != x.shape:
-        raise ValueError(f"expected {KINDS}, value like x; got {given, wanted, value.shape}")
+    inside = torch.as_tensor((alpha_bar > 0) & (alpha_bar < 1)).all()
+    if not {given, wanted} <= {*KINDS} or value.shape != x.shape or not inside:
+        raise ValueError(f"expected {KINDS}, x's shape, 0 < alpha_bar < 1; got {given, wanted}")
     signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     if given == wanted:
         return value
@@ -141,9 +142,8 @@ def ddim(net: Net, noise: Tensor, schedule: Schedule, n_steps: int | Sequence[in
 
     net, schedule, predict : as trained. eta : see `random_part`; 0 draws nothing.
     """
-    steps, x = spaced(schedule, n_steps), finite(noise, "noise")
-    random_part(schedule, steps[0], 0, eta)
-    yield x
+    random_part(schedule, (steps := spaced(schedule, n_steps))[0], 0, eta)  # refuses a bad eta
+    yield (x := finite(noise, "noise"))
     for k, j in itertools.pairwise(steps):
         eps, data = _predict(net, x, schedule, k, predict)
         bar_j, (s, drawn) = schedule.at(j), random_part(schedule, k, j, eta)
@@ -156,9 +156,9 @@ def ddim(net: Net, noise: Tensor, schedule: Schedule, n_steps: int | Sequence[in
 @torch.no_grad()
 def ddpm(net: Net, noise: Tensor, schedule: Schedule, *, predict: str = "noise",
          generator: torch.Generator | None = None) -> Iterator[Tensor]:  # fmt: skip
-    """DDPM's algorithm 2, all T steps of schedule from noise (B, *S); net, predict as in `ddim`.
+    """DDPM's algorithm 2: all T steps of schedule from noise (B, *S), with `posterior`'s variance.
 
-    The variance is `posterior`'s, so that `ddim` with eta = 1 gives the same by another formula.
+    net, predict : as in `ddim`, where eta = 1 gives the same by another formula.
     """
     yield (x := finite(noise, "noise"))
     for k in range(schedule.T, 0, -1):
@@ -178,8 +178,8 @@ def invert(net: Net, x0: Tensor, schedule: Schedule, n_steps: int | Sequence[int
     """
     if n_iterations < 1:
         raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
-    steps, x = spaced(schedule, n_steps)[::-1], finite(x0, "x0")
-    yield x
+    steps = spaced(schedule, n_steps)[::-1]
+    yield (x := finite(x0, "x0"))
     for j, k in itertools.pairwise(steps):
         (bar_j, bar), before = (schedule.at(j), schedule.at(k)), x
         for _ in range(n_iterations):

@@ -71,6 +71,7 @@ def log_density(x: Tensor, z: float, charges: Tensor, weights: Tensor | None = N
 
     Half of the flux goes up, so twice E_z integrates to 1 over every plane: the data blurred by
     multivariate Cauchy noise of scale z, in place of Gaussian noise.
+    charges : data (K, N). weights : (K,) summing to 1; equal unless given.
     """
     height = _height(z, x)
     log_area = math.log(2 / sphere_area(x.shape[1] + 1))
@@ -99,7 +100,7 @@ def velocity(charges: Tensor, weights: Tensor | None = None) -> Velocity:
 def hemisphere(
     n: int, dim: int, radius: float = 1.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """n points (n, dim + 1), float64, uniform on the upper half (z >= 0) of a sphere round 0."""
+    """n points (n, dim + 1), float64, uniform on half a sphere round 0: z >= 0, this radius."""
     if n < 1 or dim < 1 or not radius > 0:
         raise ValueError(f"n, dim and radius must be positive, got {n}, {dim} and {radius}")
     device = "cpu" if generator is None else generator.device
