@@ -1,5 +1,6 @@
 """Chapter 5's own functions, as they stand on the page, against helpers and brute force."""
 
+import math
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 
 from helpers import metrics, ode, toy
 from helpers import rectified_flow as rf
+from helpers.exercises import rectified_flow_answers as answers
 
 PAGE = (Path(__file__).parents[1] / "chapters/05_rectified_flow.md").read_text(encoding="utf-8")
 F64 = torch.float64
@@ -58,3 +60,23 @@ def test_walk_and_error_on_the_page():
     assert error(real) == 0.0
     # Every direction sees |shift . direction|; its mean square is |shift|^2 / 2 in the plane.
     assert abs(error(real + torch.tensor([3.0, 4.0])) / (5 / 2**0.5) - 1) < 0.15
+
+
+def test_answers_to_the_exercises_agree_with_the_helper():
+    target, x, x1, t = toy.eight_gaussians(), points(6, 2), points(6, 2, seed=1), 0.7
+    velocity = rf.exact(target)
+    found = answers.step(x, t, 0.2, lambda x, t: target.denoise(x, 1 - t, t))
+    *_, expected = ode.euler(velocity, x, torch.tensor([0.7, 0.2], dtype=F64))
+    torch.testing.assert_close(found, expected)
+    times = torch.full((6,), t, dtype=F64)
+    found = answers.loss(x, x1, times, lambda x, t: velocity(x, float(t[0])))
+    miss = velocity(rf.between(x, x1, t), t) - rf.target(x, x1)
+    torch.testing.assert_close(found, (miss**2).sum(1))
+    path, clock = points(5, 6, 2), torch.tensor([0.9, 0.8, 0.5, 0.4, 0.1], dtype=F64)
+    found = answers.straightness(path.transpose(0, 1), clock)
+    assert abs(found.mean().item() - rf.straightness(path, clock)) < 1e-10
+    # On the circle a = cos, sigma = sin of the time, the velocity is -sigma E[x0] + a E[x1].
+    a, sigma = math.cos(t), math.sin(t)
+    data = target.denoise(x, a, sigma)
+    expected = -sigma * data + a * (x - a * data) / sigma
+    torch.testing.assert_close(answers.disguise(x, velocity, a, sigma, -sigma, a), expected)

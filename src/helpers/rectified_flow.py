@@ -20,9 +20,14 @@ from helpers.ode import Velocity, check_times, euler, finite
 class Mixture(Protocol):
     """A density whose noised score and best denoiser are known: ``toy.GaussianMixture``."""
 
-    def noised(self, signal: float, noise: float) -> "Mixture": ...
-    def score(self, x: Tensor) -> Tensor: ...
-    def denoise(self, x: Tensor, signal: float, noise: float) -> Tensor: ...
+    def noised(self, signal: float, noise: float) -> "Mixture":
+        """The density of signal * x_0 + noise * eps, eps standard normal."""
+
+    def score(self, x: Tensor) -> Tensor:
+        """Gradient of the log density at x (B, D), (B, D)."""
+
+    def denoise(self, x: Tensor, signal: float, noise: float) -> Tensor:
+        """E[x_0 | signal * x_0 + noise * eps = x] at x (B, D), (B, D)."""
 
 
 def between(x0: Tensor, x1: Tensor, t: Tensor | float) -> Tensor:
