@@ -76,12 +76,13 @@ def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
     """The files under ``source/helpers`` that code cells import, directly or through others.
 
     Found by reading, not by running: import statements; strings such as ``"helpers.exercises."``
-    (an import made at run time: the modules there whose name, or its part before ``_``, the cells
-    mention, or else all of them); and the assets (style, JavaScript) whose file names stand in a
-    module. An asset named at run time, ``f"{kind}.js"``, stands for every file with that ending.
+    (an import made at run time: the modules there of the chapters whose exercises the cells name,
+    as in ``check("nice-3", ...)``, or else all of them); and the assets (style, JavaScript) whose
+    file names stand in a module. An asset named at run time, ``f"{kind}.js"``, stands for every
+    file with that ending.
     """
     cells = list(cells)
-    words = set(re.findall(r"[a-z]\w*", "\n".join(cells)))
+    words = set(re.findall(r"\b([a-z]+(?:-[a-z]+)*)-\d+\b", "\n".join(cells)))  # of exercise ids
     todo = [name for cell in cells for name in _imports(_without_magics(cell), "")]
     assets = [p for p in (source / "helpers").rglob("*") if ASSET.fullmatch(p.name)]
     found: set[Path] = set()
@@ -127,8 +128,13 @@ def _files(name: str, source: Path, words: set[str]) -> set[Path]:
     found = {path for place in places for path in (place / "__init__.py", place.with_suffix(".py"))}
     if name.endswith(".") and places[-1].is_dir():
         modules = set(places[-1].glob("*.py"))
-        found |= {p for p in modules if words & {p.stem, p.stem.split("_")[0]}} or modules
+        found |= {p for p in modules if _chapter(p) in words} or modules
     return {path for path in found if path.is_file()}
+
+
+def _chapter(path: Path) -> str:
+    """The chapter that a module of exercises belongs to, spelt as in its ids."""
+    return re.sub(r"_(answers|mistakes)$", "", path.stem).replace("_", "-")
 
 
 def _assets(path: Path, assets: list[Path]) -> set[Path]:
