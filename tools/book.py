@@ -78,8 +78,8 @@ def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
     Found by reading, not by running: import statements; strings such as ``"helpers.exercises."``
     (an import made at run time: the modules there of the chapters whose exercises the cells name,
     as in ``check("nice-3", ...)``, or else all of them); and the assets (style, JavaScript) whose
-    file names stand in a module. An asset named at run time, ``f"{kind}.js"``, stands for every
-    file with that ending.
+    file names stand in a module. An asset named at run time, ``f"{kind}.js"``, stands for the
+    files with that ending whose stems are strings in the modules found, or else for all of them.
     """
     cells = list(cells)
     words = set(re.findall(r"\b([a-z]+(?:-[a-z]+)*)-\d+\b", "\n".join(cells)))  # of exercise ids
@@ -92,7 +92,10 @@ def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
             if path.suffix == ".py":
                 package = ".".join(path.relative_to(source).parent.parts)
                 todo += _imports(path.read_text(encoding="utf-8"), package)
-            found |= _assets(path, assets)
+    modules = [path for path in found if path.suffix == ".py"]
+    strings = {text for path in modules for text in _strings(path)}
+    for path in modules:
+        found |= _assets(path, assets, strings)
     return sorted(found)
 
 
@@ -137,13 +140,23 @@ def _chapter(path: Path) -> str:
     return re.sub(r"_(answers|mistakes)$", "", path.stem).replace("_", "-")
 
 
-def _assets(path: Path, assets: list[Path]) -> set[Path]:
+def _strings(path: Path) -> set[str]:
+    """The string constants of a module that could be an asset's stem."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return {value for value in values if isinstance(value, str) and re.fullmatch(r"[\w-]+", value)}
+
+
+def _assets(path: Path, assets: list[Path], strings: set[str]) -> set[Path]:
     """The assets that a file names, and those that they name."""
     found, todo = set(), [path]
     while todo:
         text = todo.pop().read_text(encoding="utf-8")
         for stem, ending in set(ASSET.findall(text)):
-            named = {p for p in assets if p.suffix == f".{ending}" and (not stem or p.stem == stem)}
+            named = {p for p in assets if p.suffix == f".{ending}"}
+            named = {p for p in named if p.stem in ({stem} if stem else strings)} or (
+                set() if stem else named
+            )
             todo += named - found
             found |= named
     return found
