@@ -1,4 +1,8 @@
-"""The book's real data as tensors. Where the files come from: `helpers.data_files`."""
+"""Part I's real data as tensors. Where the files come from: `helpers.data_files`.
+
+Part II's are in `helpers.data_tables`, and nothing here imports it: what a chapter imports is what
+makes it stale.
+"""
 
 import io
 import math

@@ -15,11 +15,12 @@ import os
 import time
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from helpers.data_registry import REGISTRY, Dataset, File
+from helpers.data_entry import Dataset, File
+from helpers.data_registry import REGISTRY
 
 
 def _blocks(path: str | Path, packed: bool) -> Iterator[bytes]:
@@ -139,14 +140,20 @@ def _download(label: str, file: File, urls: Sequence[str], target: Path) -> Path
     raise ValueError(advice) if wrong else ConnectionError(advice)
 
 
-def paths(name: str, *names: str, download: bool | None = None) -> list[Path]:
+def paths(
+    name: str,
+    *names: str,
+    download: bool | None = None,
+    registry: Mapping[str, Dataset] = REGISTRY,
+) -> list[Path]:
     """Find, check and if need be fetch a data set's files, and print where they came from.
 
     Parameters
     ----------
-    name : a key of `REGISTRY`.
+    name : a key of `registry`.
     names : the files wanted, by their names in the registry; none means all.
     download : allow a download; None asks the environment variable ``FLOW_RANK_DOWNLOAD``.
+    registry : what there is; by default Part I's.
 
     Returns
     -------
@@ -159,9 +166,9 @@ def paths(name: str, *names: str, download: bool | None = None) -> list[Path]:
     ConnectionError : no mirror answered.
     OSError : the cache cannot be written.
     """
-    if name not in REGISTRY:
-        raise ValueError(f"expected a data set among {sorted(REGISTRY)}, got {name!r}")
-    entry = REGISTRY[name]
+    if name not in registry:
+        raise ValueError(f"expected a data set among {sorted(registry)}, got {name!r}")
+    entry = registry[name]
     known = {file.name: file for file in entry.files}
     if unknown := set(names) - set(known):
         raise ValueError(f"expected files of {name} among {list(known)}, got {sorted(unknown)}")
@@ -173,12 +180,14 @@ def paths(name: str, *names: str, download: bool | None = None) -> list[Path]:
     return [path for path, _ in found]
 
 
-def path(name: str, *, download: bool | None = None) -> Path:
-    """Give the path of the data set called `name`, which is one file; `download` as in `paths`."""
-    if name in REGISTRY and len(REGISTRY[name].files) != 1:
-        files = [file.name for file in REGISTRY[name].files]
+def path(
+    name: str, *, download: bool | None = None, registry: Mapping[str, Dataset] = REGISTRY
+) -> Path:
+    """Give the path of the data set called `name`, which is one file; the rest as in `paths`."""
+    if name in registry and len(registry[name].files) != 1:
+        files = [file.name for file in registry[name].files]
         raise ValueError(f"expected a data set of one file, got {name} with {files}: use paths")
-    return paths(name, download=download)[0]
+    return paths(name, download=download, registry=registry)[0]
 
 
 def read(file: str | Path) -> bytes:
