@@ -8,12 +8,13 @@ from .exercise import Mistake
 
 
 def _step(x, eps, signal, noise, signal_u, noise_u, eta, fresh, *, room=1.0, size=None, keep=None,
-          over=True, draw=None):  # fmt: skip
-    first = (1 - (signal / signal_u) ** 2) ** 0.5
+          over=True, draw=None, power=2, clean=True, straight=False):  # fmt: skip
+    first = (1 - (signal / signal_u) ** power) ** 0.5
     s = (noise_u / noise * first) * (eta if size is None else size(eta))
-    x0 = (x - noise * eps) / (signal if over else 1)
-    kept = (noise_u if keep is None else noise) ** 2 - room * s**2
-    return signal_u * x0 + kept**0.5 * eps + (s if draw is None else first) * fresh
+    x0 = (x - noise * eps * clean) / (signal if over else 1)
+    kept = ((noise_u if keep is None else noise) ** 2 - room * s**2) ** 0.5
+    kept = noise_u - s if straight else kept
+    return signal_u * x0 + kept * eps + (s if draw is None else first) * fresh
 
 
 STEP = (
@@ -32,6 +33,11 @@ STEP = (
     Mistake("The new noise level is that at u; you keep the one at t.", but(_step, keep="t")),
     Mistake("The mean is right, but you draw more noise than it has room for: this is DDIM's "
             "sigma-hat.", but(_step, draw="hat")),
+    Mistake("Variances add up, standard deviations do not: what is left of the predicted noise is "
+            "the root of noise_u^2 - s^2, not noise_u - s.", but(_step, straight=True)),
+    Mistake("The signals under the root of s are squared.", but(_step, power=1)),
+    Mistake("Take the predicted noise off x before you divide by the signal.",
+            but(_step, clean=False)),
 )  # fmt: skip
 
 
@@ -91,6 +97,8 @@ FLOOR = (
     Mistake("You use the diagonal of the covariance; the formula holds in the axes in which it is "
             "diagonal, so take its eigenvalues.",
             but(_floor, spectrum=lambda c: c.diagonal(dim1=1, dim2=2))),
+    Mistake("Only the equal pairs count twice; you double all of them.",
+            but(_floor, pairs=2.0, equal=0.0)),
     Mistake("The sum goes over all pairs, (i, j) and (j, i); you count each once.",
             but(_floor, pairs=0.5, equal=1.5)),
     Mistake("Only equal pairs are counted; different axes fluctuate together, too.",
@@ -110,6 +118,13 @@ def _heun(x, predict, signal, noise, signal_u, noise_u, *, first=0.5, second=0.5
     at = (signal_u, noise_u) if later else (signal, noise)
     other = predict(signal_u * trial if scaled else trial, *at)
     return (signal_u if back else 1.0) * (x / signal + h * (first * slope + second * other))
+
+
+def _from_trial(x, predict, signal, noise, signal_u, noise_u):
+    h = noise_u / signal_u - noise / signal
+    slope = predict(x, signal, noise)
+    trial = x / signal + h * slope
+    return signal_u * (trial + h * (slope + predict(signal_u * trial, signal_u, noise_u)) / 2)
 
 
 def _plain_clock(x, predict, signal, noise, signal_u, noise_u):
@@ -133,6 +148,8 @@ HEUN = (
     Mistake("The second look has to use the new signal and noise.", but(_heun, later=False)),
     Mistake("You go half a step for the trial: that is another second-order method, and it would "
             "use the second slope alone, at half-time.", but(_heun, half=0.5)),
+    Mistake("The trial step is only for looking: take the step with the mean slope from the start, "
+            "not from the trial point.", _from_trial),
     Mistake("You use the noise as the clock; the velocity of x / signal is the prediction on the "
             "clock noise / signal.", _plain_clock),
 )  # fmt: skip
