@@ -67,12 +67,27 @@ def _nearest(logits):
     return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).to(logits)
 
 
+def _noise_clock(x, tau, *rest):
+    return 2 * tau**0.5 * _mixture(x, tau, *rest)
+
+
 def _prior(x, tau, means, std, weights):
     return (x - weights @ means) / (2 * (std**2 + tau))
 
 
 VELOCITY = (
     Mistake("This is minus the score; the velocity is half of that.", but(_mixture, half=1.0)),
+    Mistake("This is the score itself; the velocity is minus one half of it.",
+            but(_mixture, half=-1.0)),
+    Mistake("This is the velocity on the clock of the noise level, the root of tau; asked for is "
+            "the one on the clock of tau.", _noise_clock),
+    Mistake("You count tau twice in the variance: after the heat time tau each component has "
+            "std^2 + tau, for the half is in the equation already.",
+            but(_mixture, var=lambda std, tau: std**2 + 2 * tau)),
+    Mistake("The posterior weights of a point must sum to one over the components: divide by their "
+            "sum, or use a softmax.", but(_mixture, choose=torch.exp)),
+    Mistake("Your softmax runs across the batch; the weights of each point must sum to one over "
+            "the components.", but(_mixture, choose=lambda logits: logits.softmax(0))),
     Mistake("The sign is wrong: with rising tau particles move down the log-density, away from the "
             "data.", but(_mixture, half=-0.5)),
     Mistake("You leave out the mixture's weights, which belong into Bayes' rule.",
@@ -142,6 +157,11 @@ def _closest(x, z, points):
     return (x - points[(x[:, None] - points).square().sum(2).argmin(1)]) / z
 
 
+def _along_arc(x, z, points):
+    slope = _line(x, z, points)
+    return slope / (1 + slope.square().sum(1, keepdim=True)).sqrt()
+
+
 def _across(x, z, points):
     away = x[:, None] - points
     strength = (away.square().sum(2, keepdim=True) + z**2) ** (-(x.shape[1] + 1) / 2)
@@ -165,6 +185,10 @@ LINE = (
     Mistake("The sign is wrong: field lines lead away from charges as z rises.",
             but(_line, sign=-1.0)),
     Mistake("This is dx/dlog z: divide by z.", but(_line, by=False)),
+    Mistake("You divide by the length of the whole field: that is dx over the length of the line; "
+            "for dx/dz divide by the field's upward part.", _along_arc),
+    Mistake("This is the upward part over the part along the plane; dx/dz is the other way round.",
+            lambda x, z, points: 1 / _line(x, z, points)),
     Mistake("This is the field's part along the plane; dx/dz is its ratio to the upward part.",
             _across),
 )  # fmt: skip

@@ -80,6 +80,11 @@ def _straight(path, times, chord=lambda path, whole: (path[:, -1:] - path[:, :1]
     return reduce(bend) @ share(steps, whole)[:, 0]
 
 
+def _mean_slope(path, times):
+    slope = path.diff(dim=1) / times.diff()[:, None]
+    return _straight(path, times, chord=lambda path, whole: slope.mean(1, keepdim=True))
+
+
 STRAIGHTNESS = (
     Mistake("You count every step alike, but an average over time weights each by its duration.",
             but(_straight, share=lambda step, whole: torch.ones_like(step) / len(step))),
@@ -91,6 +96,14 @@ STRAIGHTNESS = (
             but(_straight, chord=lambda path, whole: (path[:, :1] - path[:, -1:]) / whole)),
     Mistake("You integrate over the times given; divide by their whole duration to average.",
             but(_straight, share=lambda step, whole: step.abs())),
+    Mistake("The durations that weigh your steps are negative where times fall, and are not "
+            "divided by the whole duration: a share is a step's part of the whole, and positive.",
+            but(_straight, share=lambda step, whole: step)),
+    Mistake("Your slopes take the duration of a step without its sign, the chord takes it with: "
+            "where times fall they run on different clocks.",
+            but(_straight, slope=lambda move, step: move / step.abs())),
+    Mistake("Your chord is the plain mean of the slopes; steps are uneven, so take the whole "
+            "displacement over the whole duration.", _mean_slope),
     Mistake("You average over coordinates; a squared length sums them.",
             but(_straight, reduce=lambda bend: bend.square().mean(2))),
     Mistake("You average the length of the difference; it should be squared first.",
@@ -117,9 +130,18 @@ def _euclid(x, v, a, sigma, da, dsigma):
     return dc / c * x + c * (dsigma * a - sigma * da) / (a + sigma) ** 2 * v(x / c, r)
 
 
+def _naive(x, v, a, sigma, da, dsigma):
+    return da * x + dsigma * v(x / (a + sigma), sigma / (a + sigma))
+
+
 DISGUISE = (
     Mistake("The scale c changes in time, too, and carries x along: the term with c' is missing.",
             but(_disguise, stretch=0.0)),
+    Mistake("The first term is c' / c times x, for x / c is the straight flow's point: you leave "
+            "out the division.",
+            lambda x, v, a, s, da, ds: _disguise(x, v, a, s, da, ds, stretch=a + s)),
+    Mistake("a' and sigma' belong to the means of x_0 and x_1 given x; x itself and v are neither.",
+            _naive),
     Mistake("The straight velocity is in the straight flow's units: multiply it by c.",
             but(_disguise, before=1.0)),
     Mistake("You ask v about x; the straight flow lives in other units, at x / c.",
@@ -128,6 +150,10 @@ DISGUISE = (
             but(_disguise, time=lambda a, sigma: sigma)),
     Mistake("You ask v about the ratio sigma / a; the share of the noise is sigma / (a + sigma).",
             but(_disguise, time=lambda a, sigma: sigma / a)),
+    Mistake("You ask v about the share of the data; its clock is the share of the noise, "
+            "r = sigma / (a + sigma).", but(_disguise, time=lambda a, sigma: a / (a + sigma))),
+    Mistake("By the quotient rule r' has the square of c below.",
+            but(_disguise, rate=lambda a, s, da, ds: (ds * a - s * da) / (a + s))),
     Mistake("You leave out r', the speed at which the straight clock runs.",
             but(_disguise, rate=lambda a, sigma, da, dsigma: 1.0)),
     Mistake("r' has the wrong sign: noise gains, so r grows.",
