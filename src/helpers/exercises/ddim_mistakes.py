@@ -18,6 +18,15 @@ def _posterior(x, x0, bar, bar_j, step=None, root=math.sqrt, swap=False, divide=
     return mean / (1 - bar) if divide else mean, spread(variance, added) if spread else variance
 
 
+def _by_precision(x, x0, bar, bar_j, step=None, own=None, power=0.5, divide=True):
+    """The same by (2.5): the precision P, and b, which is P times the mean."""
+    step = bar / bar_j if step is None else step(bar)
+    own = step if own is None else own
+    precision = own / (1 - step) + 1 / (1 - bar_j)
+    b = step**power / (1 - step) * x + math.sqrt(bar_j) / (1 - bar_j) * x0
+    return b / precision if divide else b, 1 / precision
+
+
 POSTERIOR = (
     Mistake("The mean is right; the variance is that of the forward step alone: knowing x0 as well "
             "makes it smaller.", but(_posterior, spread=lambda variance, added: added)),
@@ -34,6 +43,14 @@ POSTERIOR = (
             "alpha-bar.", but(_posterior, root=lambda u: u)),
     Mistake("The variance is right; the mean is not divided by the noise's variance at step k.",
             but(_posterior, divide=False)),
+    Mistake("The variance is right; what you return as the mean is b, still to be divided by the "
+            "precision.", but(_by_precision, divide=False)),
+    Mistake("The step multiplies x_j by a factor before it adds noise; in your precision that "
+            "factor, squared, is missing.", but(_by_precision, own=1.0)),
+    Mistake("The variance is right; in the mean, x is multiplied by the square of the step's "
+            "factor instead of the factor.", but(_by_precision, power=1.0)),
+    Mistake("You treat the step from j to k as if it began at the data: its factor is the root of "
+            "bar / bar_j, and not of bar.", but(_by_precision, step=lambda bar: bar)),
 )  # fmt: skip
 
 
@@ -100,10 +117,11 @@ VELOCITY = (
 )  # fmt: skip
 
 
-def _weights(x, points, bar, scale=2.0, signal=True, axis=1, power=1.0):
+def _weights(x, points, bar, scale=2.0, signal=True, axis=1, power=1.0, root=False, total=True):
     centres = math.sqrt(bar) * points if signal else points
     square = (x[:, None] - centres).square().sum(2)
-    return torch.softmax(-square / (scale * (1 - bar) ** power), dim=axis)
+    exponent = -(square.sqrt() if root else square) / (scale * (1 - bar) ** power)
+    return torch.softmax(exponent, dim=axis) if total else exponent.exp()
 
 
 def _best(x, points, bar, weights=_weights, back=None):
@@ -123,6 +141,12 @@ BEST = (
             but(_best, weights=but(_weights, power=0.5))),
     Mistake("You compare x with the points themselves; after shrinking, a point is expected at "
             "the signal times itself.", but(_best, weights=but(_weights, signal=False))),
+    Mistake("Your weights favour the points that are farthest from x: the exponent is minus the "
+            "squared distance.", but(_best, weights=but(_weights, scale=-2.0))),
+    Mistake("The distance stands in your exponent; a Gaussian's has its square.",
+            but(_best, weights=but(_weights, root=True))),
+    Mistake("Your weights do not add up to one: divide them by their sum over the points.",
+            but(_best, weights=but(_weights, total=False))),
     Mistake("Your softmax runs over the batch; the weights of the data points for one x add up "
             "to one.", but(_best, weights=but(_weights, axis=0))),
     Mistake("You take the nearest point for certain; the mean weighs every point by how likely "

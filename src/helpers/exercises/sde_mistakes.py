@@ -56,6 +56,14 @@ REVERSE = (
     Mistake("The forward drift has one half of beta; yours has all of it.", but(_back, shrink=2.0)),
     Mistake("There is no noise in your step: this is neither the reverse SDE nor the flow, which "
             "has half the score.", but(_back, kick=lambda b, dt: 0.0)),
+    Mistake("The score is multiplied by beta squared; the reverse drift needs g squared, which is "
+            "beta.", but(_back, g2=lambda b: b**2)),
+    Mistake("You subtract the kick: as good a draw, but not the one asked for. Going backwards "
+            "turns the drift round and leaves the dice as they are: add eps.",
+            but(_back, kick=lambda b, dt: -math.sqrt(b * dt))),
+    Mistake("Beta is taken at the time of arrival, the score at that of departure: Euler and "
+            "Maruyama take both at the start of the step.",
+            lambda x, t, dt, beta, score, eps: _back(x, t, dt, lambda u: beta(u - dt), score, eps)),
     Mistake("Beta and the score are taken at the end of the step; Euler and Maruyama take them at "
             "its start.", lambda x, t, dt, *rest: _back(x, t - dt, dt, *rest)),
 )  # fmt: skip
@@ -147,6 +155,8 @@ FAMILY = (
             but(_family, kick=lambda a: a**2)),
     Mistake("The part of the score that pays for the noise has the wrong sign: more noise needs "
             "more score.", but(_family, share=lambda a: (1 - a**2) / 2)),
+    Mistake("You pay for the noise twice: to the flow's half of the score, one half of lambda "
+            "squared is added.", but(_family, share=lambda a: 0.5 + a**2)),
     Mistake("You count the flow's half twice: one half, plus one half of lambda squared, is due.",
             but(_family, share=lambda a: 1 + a**2 / 2)),
 )  # fmt: skip
