@@ -112,6 +112,22 @@ BROKEN = [
     (
         code.dependencies_point_down,
         {
+            "src/helpers/nets.py": '"""N."""\nfrom helpers import nets_deep\n',
+            "src/helpers/nets_deep.py": '"""N."""\n',
+        },
+        "nets (shared) imports nets_deep (idea)",
+    ),
+    (
+        code.dependencies_point_down,
+        {
+            "src/helpers/deep_nice.py": '"""An idea."""\n',
+            "src/helpers/deep_sky.py": '"""An idea."""\nfrom helpers import deep_nice\n',
+        },
+        "deep_sky (idea) imports deep_nice (idea)",
+    ),
+    (
+        code.dependencies_point_down,
+        {
             "src/helpers/data.py": "from helpers.plot import a",
             "src/helpers/plot.py": "import helpers.data",
         },
@@ -186,6 +202,20 @@ BROKEN = [
 @pytest.mark.parametrize(("rule", "changes", "complaint"), BROKEN)
 def test_a_broken_rule_is_noticed(rule, changes, complaint, repository):
     assert any(complaint in found for found in rule(repository(changes)))
+
+
+def test_parts_of_one_idea_may_import_each_other(repository):
+    """``nice_log`` is a part of ``nice``, because there is a ``nice``."""
+    part = '"""A part."""\n\nfrom helpers import nice_more\n'
+    more = '"""More."""\n'
+    whole = '"""An idea."""\n\nfrom helpers import nice_log\n'
+    files = {"nice_log": part, "nice_more": more, "nice": whole}
+    root = repository({f"src/helpers/{name}.py": text for name, text in files.items()})
+    assert code.dependencies_point_down(root) == []
+    (root / "src/helpers/nice_more.py").write_text(more + "from helpers import nice\n")
+    assert code.dependencies_point_down(root) == [
+        "import cycle: nice -> nice_log -> nice_more -> nice"
+    ]
 
 
 def test_a_ci_script_that_cannot_be_run_is_noticed(repository):

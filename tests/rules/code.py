@@ -57,6 +57,18 @@ def layer(module: str) -> str:
     return "workshop" if any(top == w or top.startswith(w + "_") for w in WORKSHOP) else "idea"
 
 
+def idea(module: str, modules: set[str]) -> str:
+    """What a module is a part of: ``ann`` for ``ann.hnsw``, and ``shop`` for ``shop_log``.
+
+    ``shop_log`` counts as a part of ``shop`` only where there is a helper of that name.
+    """
+    top = module.split(".")[0]
+    words = top.split("_")
+    stems = ["_".join(words[:n]) for n in range(1, len(words))]
+    found = [stem for stem in stems if stem in modules and layer(stem) == layer(top) == "idea"]
+    return found[0] if found else top
+
+
 def helper_imports(module: str, path: Path, modules: set[str]) -> set[str]:
     """Names of the helper modules that a helper imports, at its top or inside a function."""
     found = set()
@@ -90,7 +102,7 @@ def dependencies_point_down(root: Path) -> list[str]:
     bad = []
     for name, targets in edges.items():
         for target in sorted(targets):
-            same = name.split(".")[0] == target.split(".")[0]
+            same = idea(name, set(files)) == idea(target, set(files))
             if not same and layer(target) not in allowed[layer(name)]:
                 bad.append(f"helpers.{name} ({layer(name)}) imports {target} ({layer(target)})")
     return bad + [f"import cycle: {' -> '.join(cycle)}" for cycle in _cycles(edges)]
