@@ -1,0 +1,1 @@
+"""Approximate nearest neighbours (chapter 13); the contract is in helpers/index.py."""

@@ -1,0 +1,188 @@
+"""Walks on a graph of neighbours, and the rule that says which neighbours to keep.
+
+N vectors, Q queries, D dimensions; -1 stands for no id. Many walks go in step: each hop of all of
+them is one gather, one batch of distances and one selection, whatever the number of queries.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from helpers.index import BUDGET, distances_to, nearest
+
+Links = Callable[[Tensor], Tensor]
+
+
+def beam(
+    queries: Tensor,
+    vectors: Tensor,
+    links: Links,
+    entries: Tensor,
+    ef: int,
+    *,
+    allowed: Tensor | None = None,
+    width: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Best-first walks that remember the ef nearest seen (Malkov & Yashunin, Algorithm 2).
+
+    A hop opens the nearest vector seen and not yet opened, and looks at all its neighbours. A walk
+    ends when that vector is no nearer than the ef-th nearest seen. With ef = 1 it is a greedy
+    descent.
+
+    Parameters
+    ----------
+    queries : (Q, D). vectors : (N, D).
+    links : neighbours (n, L) of nodes (n,), -1 where there are fewer; no node twice in a row.
+    entries : (Q,), where each walk begins.
+    ef : how many to remember, at least 1.
+    allowed : (N,) bool; walks go through all vectors, but only allowed ones are remembered.
+    width : how many seen vectors a walk may still open; ef unless some are not allowed.
+
+    Returns
+    -------
+    distances, ids : (Q, ef), nearest first, then inf and -1. counts : distances evaluated, (Q,).
+    """
+    size = max(1, 4 * BUDGET // len(vectors))  # a walk has a mark on every vector
+    parts = [
+        _beam(q, vectors, links, e, ef, allowed, width or ef)
+        for q, e in zip(queries.split(size), entries.split(size), strict=True)
+    ]
+    distances, ids, counts = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return distances, ids, counts
+
+
+def _beam(queries, vectors, links, entries, ef, allowed, width):
+    n, device = len(queries), queries.device
+    seen = torch.zeros(n * len(vectors), dtype=torch.bool, device=device)
+    counts = torch.ones(n, dtype=torch.long, device=device)
+    rows = torch.arange(n, device=device)
+    seen[rows * len(vectors) + entries] = True
+    # The pool: distances, and ids doubled, plus one where opened (-1 is opened: never a choice).
+    pool = queries.new_full((n, width), math.inf)
+    code = torch.full((n, width), -1, device=device)
+    pool[:, 0] = (queries - vectors[entries]).square().sum(1)
+    code[:, 0] = 2 * entries
+    kept = kept_ids = None
+    if allowed is not None:
+        first = allowed[entries][:, None]
+        kept = torch.full_like(pool[:, :1], math.inf).expand(-1, ef).clone()
+        kept_ids = torch.full((n, ef), -1, device=device)
+        kept[:, :1] = pool[:, :1].masked_fill(~first, math.inf)
+        kept_ids[:, :1] = entries[:, None].masked_fill(~first, -1)
+    out = queries.new_full((n, ef), math.inf), torch.full((n, ef), -1, device=device)
+    while len(rows):
+        best, at = pool.masked_fill(code % 2 == 1, math.inf).min(1)
+        go = best < math.inf
+        if kept is not None:
+            go &= best <= kept.amax(1)
+        if go.float().mean() < 0.8:  # carry on with the walks that are not over
+            here = (pool, code >> 1) if kept is None else (kept, kept_ids)
+            for whole, part in zip(out, here, strict=True):
+                whole[rows[~go]] = part[~go]
+            pool, code, rows, at = pool[go], code[go], rows[go], at[go]
+            if kept is not None:
+                kept, kept_ids = kept[go], kept_ids[go]
+            go = go[go]
+            if not len(rows):
+                break
+        node = code.gather(1, at[:, None])[:, 0] >> 1
+        code.scatter_(1, at[:, None], (2 * node + 1)[:, None])
+        near = links(node.clamp(min=0))
+        place = (rows[:, None] * len(vectors) + near.clamp(min=0)).flatten()
+        fresh = (near >= 0) & go[:, None] & ~seen.index_select(0, place).view(near.shape)
+        counts[rows] += fresh.sum(1)
+        new = queries.new_full(near.shape, math.inf)
+        at = fresh.flatten().nonzero()[:, 0]  # only these are looked at
+        seen.index_fill_(0, place.index_select(0, at), True)
+        apart = vectors.index_select(0, near.flatten().index_select(0, at))
+        apart -= queries.index_select(0, rows.index_select(0, at // near.shape[1]))
+        new.view(-1).index_copy_(0, at, apart.square_().sum(1))
+        pool, at = torch.cat([pool, new], 1).topk(width, 1, largest=False, sorted=False)
+        code = torch.cat([code, 2 * near], 1).gather(1, at)
+        if kept is not None:
+            new = new.masked_fill(~allowed[near.clamp(min=0)], math.inf)
+            kept, at = torch.cat([kept, new], 1).topk(ef, 1, largest=False, sorted=False)
+            kept_ids = torch.cat([kept_ids, near], 1).gather(1, at)
+    return *nearest(*out, ef), counts
+
+
+def select(
+    base: Tensor, vectors: Tensor, candidates: Tensor, m: int, *, heuristic: bool = True
+) -> Tensor:
+    """Neighbours of base vectors (B, D): up to m of each one's candidates, ids (B, m).
+
+    With the heuristic (Algorithm 4) candidates are taken from the nearest on, and one is kept if it
+    is nearer to the base than to all kept before: links in different directions, not m times the
+    same. Without it the m nearest are kept.
+
+    vectors : (N, D). candidates : ids (B, C), -1 for none, any order, none twice. m : at least 1.
+    """
+    size = max(1, BUDGET // (candidates.shape[1] * (vectors.shape[1] + candidates.shape[1])))
+    parts = [
+        _select(b, vectors, c, m, heuristic)
+        for b, c in zip(base.split(size), candidates.split(size), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def _select(base, vectors, candidates, m, heuristic):
+    n_candidates = candidates.shape[1]
+    far, ids = nearest(distances_to(base, vectors, candidates), candidates, n_candidates)
+    if not heuristic or n_candidates == 1:
+        return torch.nn.functional.pad(ids, (0, max(0, m - n_candidates)), value=-1)[:, :m]
+    x = vectors[ids.clamp(min=0)] - base[:, None]
+    # |a - b|^2 of all pairs of candidates, by the same identity as everywhere.
+    apart = far[:, :, None].nan_to_num(posinf=0) + far[:, None, :].nan_to_num(posinf=0)
+    apart = torch.baddbmm(apart, x, x.mT, alpha=-2)
+    shaded = ids < 0  # nearer to a kept one than to the base
+    kept = torch.zeros_like(shaded)
+    n_kept = torch.zeros(len(base), dtype=torch.long, device=base.device)
+    for c in range(n_candidates):
+        keep = ~shaded[:, c] & (n_kept < m)
+        kept[:, c] = keep
+        n_kept += keep
+        shaded |= keep[:, None] & (apart[:, c] < far)
+        if c % 16 == 15 and bool((n_kept >= m).all()):
+            break
+    # The kept ones first, in their order.
+    order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
+    ids = ids.masked_fill(~kept, -1).gather(1, order)
+    return torch.nn.functional.pad(ids, (0, max(0, m - n_candidates)), value=-1)[:, :m]
+
+
+def link_back(
+    links: Tensor,
+    rows: Tensor,
+    sources: Tensor,
+    targets: Tensor,
+    vectors: Tensor,
+    *,
+    heuristic: bool = True,
+) -> None:
+    """For every edge source -> target, add target -> source to ``links`` in place.
+
+    A full row keeps what :func:`select` keeps of it and the new one. The edges of one target come
+    one after the other, in the order given; those of different targets in step.
+
+    links : ids (R, L), changed. rows : (N,), where in links a vector is. sources, targets : (E,).
+    vectors : (N, D). heuristic : as for :func:`select`.
+    """
+    order = targets.argsort(stable=True)
+    sources, targets = sources[order], targets[order]
+    _, counts = torch.unique_consecutive(targets, return_counts=True)
+    begin = counts.cumsum(0) - counts
+    n_rounds = int(counts.max()) if len(counts) else 0
+    for turn in range(n_rounds):
+        at = (begin + turn)[counts > turn]
+        row, new = rows[targets[at]], sources[at]
+        now = links[row]
+        degree = (now >= 0).sum(1)
+        room = degree < links.shape[1]
+        links[row[room], degree[room]] = new[room]
+        full = ~room
+        if bool(full.any()):
+            both = torch.cat([now[full], new[full, None]], 1)
+            base = vectors[targets[at][full]]
+            links[row[full]] = select(base, vectors, both, links.shape[1], heuristic=heuristic)

@@ -1,0 +1,172 @@
+"""The contract of an index of vectors, its checks, and what every index is made of.
+
+``index.build(vectors)`` takes vectors (N, D); then ``distances, ids = index.search(queries, k)``
+takes queries (Q, D) and gives (Q, k) each, nearest first: squared L2 distances, and row numbers of
+``vectors``. Where fewer than k were found, the rest are ``inf`` and -1. Search-time knobs are
+keywords of ``search``. ``index.n_distances`` (Q,) says of the last search how many distances to
+stored vectors (centroids included) each query evaluated.
+"""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+BUDGET = 1 << 24  # numbers that one temporary array may hold
+CACHE = 1 << 19  # and if it is read again at once
+
+
+class Index(Protocol):
+    """What all of them have: vectors (N, D) in, distances and ids (Q, k) out."""
+
+    n_distances: Tensor
+
+    def build(self, vectors: Tensor) -> "Index":
+        """Take vectors (N, D), floats; returns itself."""
+
+    def search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Squared distances and ids, (Q, k) each, of the k nearest to queries (Q, D)."""
+
+
+def check_vectors(vectors: Tensor, name: str = "vectors") -> Tensor:
+    """Give ``vectors`` back; ValueError, saying which ``name``, unless finite floats (N, D)."""
+    if not isinstance(vectors, Tensor) or vectors.dtype not in (torch.float32, torch.float64):
+        kind = getattr(vectors, "dtype", type(vectors).__name__)
+        raise ValueError(f"{name} must be a float32 or float64 tensor, got {kind}")
+    if vectors.ndim != 2 or 0 in vectors.shape:
+        raise ValueError(f"{name} must be (N, D) and not empty, got {tuple(vectors.shape)}")
+    if not bool(vectors.isfinite().all()):
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return vectors
+
+
+def check_search(queries: Tensor, vectors: Tensor | None, k: int) -> None:
+    """ValueError unless queries (Q, D) suit the vectors (N, D) and 1 <= k <= N."""
+    if vectors is None:
+        raise ValueError("there must be vectors to search, got none: call build first")
+    check_vectors(queries, "queries")
+    if queries.dtype != vectors.dtype or queries.shape[1] != vectors.shape[1]:
+        got = f"{queries.dtype} {tuple(queries.shape)}"
+        raise ValueError(f"queries must be {vectors.dtype} (Q, {vectors.shape[1]}), got {got}")
+    check_count("k", k, 1, len(vectors))
+
+
+def check_more(more: Tensor, vectors: Tensor | None) -> None:
+    """ValueError unless ``more`` (n, D) may join the vectors (N, D) of an index."""
+    if vectors is None:
+        raise ValueError("there must be an index to add to, got none: call build first")
+    check_vectors(more)
+    if more.dtype != vectors.dtype or more.shape[1] != vectors.shape[1]:
+        got = f"{more.dtype} {tuple(more.shape)}"
+        raise ValueError(f"vectors must be {vectors.dtype} (n, {vectors.shape[1]}), got {got}")
+
+
+def check_count(name: str, value: int, low: int, high: float = math.inf) -> int:
+    """Give ``value`` back; ValueError, by ``name``, unless whole and in [``low``, ``high``]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+        raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
+    return value
+
+
+def check_ids(ids: Tensor, n: int) -> None:
+    """ValueError unless ids (B,) are whole numbers from 0 to ``n`` - 1."""
+    if ids.dtype != torch.long or ids.ndim != 1 or not bool(((ids >= 0) & (ids < n)).all()):
+        got = f"{ids.dtype} {tuple(ids.shape)}"
+        raise ValueError(f"ids must be int64 (B,) from 0 to {n - 1}, got {got} or others")
+
+
+def check_allowed(allowed: Tensor | None, vectors: Tensor) -> None:
+    """ValueError unless ``allowed`` is None or says of each of vectors (N, D) yes or no, (N,)."""
+    if allowed is None:
+        return
+    if allowed.dtype != torch.bool or allowed.shape != vectors.shape[:1]:
+        got = f"{allowed.dtype} {tuple(allowed.shape)}"
+        raise ValueError(f"allowed must be bool ({len(vectors)},), got {got}")
+    if not bool(allowed.any()):
+        raise ValueError("allowed must leave at least one vector, got none")
+
+
+def squared_distances(queries: Tensor, vectors: Tensor) -> Tensor:
+    """|q|^2 - 2 q.x + |x|^2 of queries (Q, D) and vectors (N, D) as one matrix product, (Q, N).
+
+    It rounds to about |x|^2 times the dtype's precision, so never below 0 by more; clamped at 0.
+    """
+    norms = vectors.square().sum(1)
+    products = torch.addmm(norms, queries, vectors.T, alpha=-2)
+    return (products + queries.square().sum(1, keepdim=True)).clamp_(min=0)
+
+
+def distances_to(queries: Tensor, vectors: Tensor, ids: Tensor) -> Tensor:
+    """|q - x|^2 of queries (Q, D) to their own rows ids (Q, L) of vectors (N, D), (Q, L).
+
+    Computed from differences, so exact to rounding; ``inf`` where an id is -1.
+    """
+    apart = vectors[ids.clamp(min=0)] - queries[:, None]
+    return apart.square_().sum(2).masked_fill_(ids < 0, math.inf)
+
+
+def nearest(distances: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest of distances (Q, L) in order, with their ids (Q, L): (Q, k) each.
+
+    Where fewer than k are finite, the rest are inf and -1.
+    """
+    if distances.shape[1] < k:
+        more = (0, k - distances.shape[1])
+        distances = torch.nn.functional.pad(distances, more, value=math.inf)
+        ids = torch.nn.functional.pad(ids, more, value=-1)
+    found, at = distances.topk(k, 1, largest=False)
+    return found, ids.gather(1, at).masked_fill_(found == math.inf, -1)
+
+
+def once(ids: Tensor) -> Tensor:
+    """Ids (Q, L) sorted along each row, with repetitions replaced by -1."""
+    ids = ids.sort(1).values
+    again = torch.zeros_like(ids, dtype=torch.bool)
+    again[:, 1:] = ids[:, 1:] == ids[:, :-1]
+    return ids.masked_fill_(again, -1)
+
+
+def rerank(
+    queries: Tensor, vectors: Tensor, candidates: Tensor, k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Exact distances to each query's own candidates: (distances, ids, counts).
+
+    Parameters
+    ----------
+    queries : (Q, D). vectors : (N, D).
+    candidates : ids (Q, L), -1 where there is none; no id twice in a row.
+    k : how many to return; distances and ids are (Q, k), the evaluations counted (Q,).
+    """
+    size = max(1, CACHE // max(1, candidates.shape[1] * queries.shape[1]))
+    parts = [
+        nearest(distances_to(q, vectors, c), c, k)
+        for q, c in zip(queries.split(size), candidates.split(size), strict=True)
+    ]
+    distances, ids = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return distances, ids, (candidates >= 0).sum(1)
+
+
+def recall(ids: Tensor, truth: Tensor) -> float:
+    """Mean share of each query's true neighbours, truth (Q, k), among those found, ids (Q, L)."""
+    if ids.ndim != 2 or truth.ndim != 2 or len(ids) != len(truth) or truth.numel() == 0:
+        raise ValueError(
+            f"ids and truth must be (Q, L) and (Q, k), got {tuple(ids.shape)}, {tuple(truth.shape)}"
+        )
+    return (truth[:, :, None] == ids[:, None]).any(2).double().mean().item()
+
+
+def lift(vectors: Tensor) -> Tensor:
+    """Vectors (N, D) with one more coordinate that gives all the same length, (N, D + 1).
+
+    Among them the nearest to (q, 0), see :func:`lift_queries`, has the largest inner product q.x.
+    """
+    square = check_vectors(vectors).square().sum(1)
+    more = (square.max() - square).clamp(min=0).sqrt()
+    return torch.cat([vectors, more[:, None]], 1)
+
+
+def lift_queries(queries: Tensor) -> Tensor:
+    """Queries (Q, D) with a coordinate that is 0, (Q, D + 1)."""
+    return torch.nn.functional.pad(check_vectors(queries, "queries"), (0, 1))

@@ -1,0 +1,37 @@
+"""How many multiplications a function of tensors does: counted while it runs, not on paper."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def multiplications(function: Callable[..., Any], *arguments: Any) -> int:
+    """Multiplications (and divisions) that ``function(*arguments)`` does, of numbers of any tensor.
+
+    Products of matrices count rows x inner x columns, products and squares entry by entry one for
+    each entry. Sums, look-ups and exponentials count nothing. Gradients are not taken.
+
+    Raises
+    ------
+    ValueError : nothing was multiplied, which is likely a mistake of the caller's.
+    """
+    aten = torch.ops.aten
+    each = dict.fromkeys((aten.mul, aten.mul_, aten.div, aten.div_, aten.square), _each)
+    counter = FlopCounterMode(display=False, custom_mapping=each | {aten.pow: _each})
+    with torch.no_grad(), counter:
+        function(*arguments)
+    total = counter.get_total_flops() // 2  # torch counts the additions, too
+    if total < 1:
+        raise ValueError("expected a function that multiplies tensors, got no multiplication")
+    return total
+
+
+def parameters(model: torch.nn.Module) -> int:
+    """Numbers that training changes; what two parts share counts once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _each(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    return 2 * torch.Size(out_shape).numel()

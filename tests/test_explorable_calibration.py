@@ -1,0 +1,118 @@
+"""Calibration's figure as bytes: what is stored, how exactly, what is refused. No browser here."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+from stand_in_clicks import N, figure, parts
+from test_explorable import Elements, unpacked
+
+from helpers import calibration, inline
+from helpers.explorable_calibration import Calibration
+
+
+@pytest.fixture(scope="module")
+def shown() -> tuple[Calibration, dict, list[np.ndarray]]:
+    made = figure()
+    return made, *unpacked(made)
+
+
+def test_numbers_are_shown_within_the_error_told(shown):
+    made, meta, arrays = shown
+    logits, labels, truth, rival = parts()
+    order = logits.argsort(stable=True)
+    for name, given in (("logits", logits), ("truth", truth.logit()), ("rival", rival.log())):
+        gap = np.abs(arrays[meta[name]] - given[order].numpy()).max()
+        assert gap <= made.error * (1 + 1e-6)
+    assert (arrays[meta["labels"]] == labels[order].numpy()).all()
+    assert made.error < 0.005
+
+
+def test_the_fitted_line_is_platts_on_the_sliders_grid(shown):
+    made, _, _ = shown
+    logits, labels, _, _ = parts()
+    a, b = calibration.platt(logits, labels, smooth=True)
+    assert abs(made.fitted[0] - a) <= 0.01 + 1e-9 and abs(made.fitted[1] - b) <= 0.025 + 1e-9
+
+
+def test_html_is_inline_anonymous_and_the_same_again(shown):
+    text = shown[0]._repr_html_()
+    assert figure()._repr_html_() == text and len(text.encode()) == shown[0].n_bytes
+    assert shown[0].n_bytes <= inline.LIMIT
+    assert set(re.findall(r"https?:[^\"'\s]+", text)) == {"http://www.w3.org/2000/svg"}
+    assert not any("id" in attributes for _, attributes, _ in Elements(text).found)
+    script = text.rpartition("<script>")[2]
+    for risk in ("eval", "Function(", "innerHTML", "fetch(", "import", "window.fr", "setTimeout"):
+        assert risk not in script
+    assert not re.search(r"`[^`]*\$\{[^}`]*`[^`]*\}", script), "nested template strings"
+
+
+def test_still_shows_the_bins_of_the_model_as_it_is(shown):
+    image, _ = Elements(shown[0]._repr_html_()).one("img")
+    svg = ET.fromstring(unquote(image["src"].removeprefix("data:image/svg+xml,")))
+    circles = [part for part in svg.iter() if part.tag.endswith("circle")]
+    assert len(circles) == 12 and image["alt"]
+    logits, labels, _, _ = parts()
+    order = logits.argsort(stable=True)[-N // 12 :]
+    p, rate = logits[order].sigmoid().mean(), labels[order].double().mean()
+    assert float(circles[-1].attrib["cx"]) == pytest.approx(70 + 300 * p.sqrt().item(), abs=1)
+    assert float(circles[-1].attrib["cy"]) == pytest.approx(
+        30 + 300 * (1 - rate.sqrt().item()), abs=1
+    )
+
+
+def test_words_cannot_break_out():
+    nasty = "</script><b>\"&'<!--"
+    elements = Elements(figure(caption=nasty)._repr_html_())
+    assert [tag for tag, _, _ in elements.found].count("script") == 2
+    assert "b" not in [tag for tag, _, _ in elements.found]
+    assert elements.one("figcaption")[1].strip() == nasty
+
+
+def test_plain_text_says_what_it_is(shown):
+    n_clicks = int(parts()[1].sum())
+    assert repr(shown[0]) == (
+        f"Calibration: {N} impressions, {n_clicks} clicks; {shown[0].n_bytes / 1000:.1f} KB"
+    )
+
+
+def test_too_many_bytes_are_refused_with_the_reason():
+    g = torch.Generator().manual_seed(0)
+    u = torch.randn(60_000, generator=g)
+    labels = (u > 0.5).long()
+    with pytest.raises(ValueError, match=r"at most 80 KB.*got \d+\.\d KB .*logits \d"):
+        Calibration(u, labels, u.sigmoid(), u.sigmoid().flip(0), caption="c")
+
+
+logits, labels, truth, rival = parts()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"caption": " "}, "caption must not be empty"),
+        ({"n_bins": 1}, "n_bins must be 2 to 60, got 1"),
+        ({"n_bins": 61}, "n_bins must be 2 to 60, got 61"),
+        ({"logits": logits * float("nan")}, "logits must be finite"),
+        ({"logits": logits[:, None]}, r"logits must have shape \(N\)"),
+        ({"logits": logits[:0]}, "not empty"),
+        ({"labels": labels[:5]}, r"labels must have shape \(900\)"),
+        ({"labels": labels * 0}, "labels must be 0 and 1, both"),
+        ({"labels": labels * 2}, "labels must be 0 and 1"),
+        ({"labels": -labels}, "at least 0"),
+        ({"truth": truth[:5]}, r"truth must have shape \(900\)"),
+        ({"truth": truth * 0}, r"truth must be in \(0, 1\)"),
+        ({"truth": truth + 1}, r"truth must be in \(0, 1\)"),
+        ({"rival": rival * 0}, "rival must be positive"),
+        ({"rival": rival + 1}, "somewhere below the truth"),
+        ({"rival": "text"}, "array of numbers"),
+    ],
+)
+def test_bad_input_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        figure(**changes)

@@ -1,0 +1,107 @@
+"""Chapter 11's large profile, made small: it learns, goes on where it stopped, and is recorded."""
+
+import pytest
+import torch
+
+from helpers.ctr_metrics import auc
+from tools import book, full_fm, pages
+from tools.full_fm import Plan, build, logits, record, rows, run, train
+
+SMALL = Plan(dim=3, hidden=(8,), batch=64, n_epochs=6, lr=0.05, decays=(0.0, 0.3))
+SIZES = (12, 9)
+
+
+def part(n, seed):
+    """Clicks that a planted table of rank one decides."""
+    generator = torch.Generator().manual_seed(seed)
+    fields = torch.stack([torch.randint(s, (n,), generator=generator) for s in SIZES], 1)
+    sign = (fields[:, 0] % 2 * 2 - 1) * (fields[:, 1] % 2 * 2 - 1)
+    clicks = (torch.rand(n, generator=generator) < (2.0 * sign).sigmoid()).double()
+    return fields, clicks
+
+
+PARTS = [part(n, seed) for seed, n in enumerate((600, 200, 300))]
+
+
+class Stop(Exception):
+    pass
+
+
+def test_it_learns_what_is_planted_and_keeps_the_best_epoch():
+    seen = []
+    model = build("FM", SIZES, SMALL)
+    best = train(model, PARTS[0], PARTS[1], SMALL, 0.0, seen.append)
+    assert len(seen) == 6 and best == max(seen)
+    assert auc(logits(model, PARTS[1][0]), PARTS[1][1]) == best
+    assert auc(logits(model, PARTS[2][0]), PARTS[2][1]) > 0.8
+
+
+def test_it_goes_on_after_an_interruption(tmp_path):
+    whole = run(PARTS, SIZES, SMALL, tmp_path / "whole")
+    assert list(whole) == [row["text"] for row in rows()]
+    calls = iter(range(14))
+
+    def watch(reached):
+        if next(calls, None) is None:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(PARTS, SIZES, SMALL, tmp_path / "again", watch)
+    assert len(book.read_json(tmp_path / "again" / "values.json")) == 2
+    seen = []
+    assert run(PARTS, SIZES, SMALL, tmp_path / "again", seen.append) == whole
+    assert len(seen) == 2 * 2 * 6  # the whole bar, what was done before included
+
+
+def test_the_decay_is_chosen_on_validation_data(tmp_path):
+    """Not on the test: stored values with a better test and a worse validation are not taken."""
+    done = {
+        f"{name}, decay {decay:g}": {"valid": valid, "AUC": 1 - valid, "log loss": valid}
+        for name in full_fm.REPORTED
+        for decay, valid in ((0.0, 0.6), (0.3, 0.7))
+    }
+    book.write_json(tmp_path / "values.json", done)
+    found = run(PARTS, SIZES, SMALL, tmp_path)
+    assert found["Frappe, FM, AUC"] == pytest.approx(0.3) and found["Frappe, FM, log loss"] == 0.7
+
+
+def test_the_models_are_the_reported_ones():
+    assert isinstance(build("DeepFM", SIZES, Plan()), full_fm.DeepFM)
+    assert isinstance(build("FM", SIZES, Plan()), full_fm.FM)
+    assert (Plan.dim, Plan.hidden, Plan.batch, Plan.lr) == (10, (400, 400, 400), 4096, 1e-3)
+    assert [row["reported"].split()[0] for row in rows()] == [
+        "0.9671",
+        "0.2065",
+        "0.9842",
+        "0.1482",
+    ]
+
+
+def test_the_record_keeps_what_it_does_not_know(tmp_path):
+    path = book.generated(tmp_path, "large.json")
+    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
+    book.write_json(path, {"rows": [other]})
+    record({}, "no device", root=tmp_path)
+    assert book.read_json(path)["rows"] == [other, *rows()]
+    text = rows()[0]["text"]
+    record({text: 0.5}, "a GPU", "; 3 epochs", tmp_path)
+    record({text: 0.75}, "a GPU", root=tmp_path)
+    again = book.read_json(path)["rows"]
+    assert again[1]["text"] == text and again[1]["measured"] == 0.75
+    assert again[1]["device"] == "a GPU" and again[2:] == rows()[1:]
+    book.write_json(path, {"rows": again[1:]})
+    assert "\n".join(pages.large(tmp_path)).count(pages.NOT_RUN) == len(rows()) - 1
+
+
+def test_the_book_lists_the_rows():
+    listed = book.read_json(book.generated(book.ROOT, "large.json"))["rows"]
+    known = [row["text"].split(";")[0] for row in listed]
+    for row in rows():
+        assert known.count(row["text"]) == 1
+
+
+def test_it_asks_for_a_gpu(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["full_fm"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="wants a GPU"):
+        full_fm.main()
