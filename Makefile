@@ -71,6 +71,10 @@ bench: .venv/test  ## measure the helpers against libraries
 full: .venv/book  ## run the large profile (downloads data, wants a GPU)
 	.venv/bin/python -m tools.full
 	.venv/bin/python -m tools.full_flow
+	.venv/bin/python -m tools.full_matching
+	.venv/bin/python -m tools.full_ctr
+	.venv/bin/python -m tools.full_fm
+	.venv/bin/python -m tools.full_ann
 	.venv/bin/python -m tools.pages
 
 clean:  ## remove what was built

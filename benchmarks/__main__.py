@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import losses, nice, samplers, solvers
+from benchmarks import ann, ctr, fm, losses, matching, nice, samplers, shop, solvers
 from tools import book
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("normflows", "diffusers", "torchdiffeq", "torchcfm", "scipy")
+LIBRARIES = ("normflows", "diffusers", "torchdiffeq", "torchcfm", "scipy", "scikit-learn")
+LIBRARIES += ("bm25s", "rank-bm25", "lightgbm", "deepctr-torch", "faiss-cpu", "chroma-hnswlib")
 
 
 def cpu() -> str:
@@ -21,13 +22,19 @@ def cpu() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
+def place(row: dict) -> int:
+    """The number of a row's chapter; the shop, which is no chapter, comes before Part II."""
+    number = row["chapter"].split(".")[0]
+    return int(number) if number.isdigit() else 6
+
+
 def main() -> None:
     """Measure, print, keep."""
     torch.set_num_threads(1)
     rows = [row | {"chapter": "1. NICE"} for row in nice.measure()]
-    for module in (samplers, solvers, losses):
+    for module in (samplers, solvers, losses, shop, matching, ctr, fm, ann):
         rows += module.measure()
-    rows.sort(key=lambda row: row["chapter"])  # and within a chapter as they came
+    rows.sort(key=place)  # and within a chapter as they came
     for row in rows:
         low, high = row["spread"]
         print(f"{row['text']}: {row['ratio']:.2f} ({low:.2f} to {high:.2f}) of {row['against']}")

@@ -1,0 +1,90 @@
+"""Part II's search on WANDS, made small: it runs, learns, and records its rows."""
+
+import pytest
+import torch
+
+from helpers.data_large import Wands
+from helpers.ranking_metrics import ndcg
+from tools import book, full_matching
+from tools.full_matching import Plan, judged_only, record, rows, run
+
+KINDS = {"sofa": "couch soft seat cushions", "lamp": "light bulb bright shade"}
+KINDS |= {"rug": "carpet floor woven wool", "desk": "table work office drawers"}
+
+
+def small_shop() -> Wands:
+    """Forty products of four kinds; queries name a kind or use a word of its descriptions."""
+    draw = torch.Generator().manual_seed(0)
+    names, texts, kinds = [], [], []
+    for i in range(40):
+        kind = list(KINDS)[i % 4]
+        words = KINDS[kind].split()
+        picks = torch.randperm(4, generator=draw)[:3].tolist()
+        names.append(f"{'red blue green old'.split()[i // 10]} {kind}")
+        texts.append(" ".join(words[p] for p in picks))
+        kinds.append(kind)
+    queries = [*KINDS, *(words.split()[0] for words in KINDS.values())]
+    pairs = [(q, p) for q in range(8) for p in range(40) if (q + p) % 3]
+    right = [kinds[p] == list(KINDS)[q % 4] for q, p in pairs]
+    return Wands(
+        queries,
+        [""] * 8,
+        names,
+        [""] * 40,
+        texts,
+        [""] * 40,
+        query=torch.tensor([q for q, _ in pairs]),
+        product=torch.tensor([p for _, p in pairs]),
+        grade=torch.tensor([2 * r for r in right]),
+    )
+
+
+SMALL = Plan(n_steps=60, batch=16, dim=8, n_listed=20, least=1, k=5)
+
+
+def test_it_measures_every_row_and_counts_its_work():
+    done = []
+    values = run(small_shop(), SMALL, done.append)
+    assert list(values) == [row["text"] for row in rows()] and sum(done) == SMALL.n_steps
+    assert all(0 <= value <= 1 for value in values.values())
+    for system in full_matching.SYSTEMS:
+        text = f"WANDS, {system}, "
+        assert values[text + "unjudged left out"] > values[text + "unjudged worthless"]
+    # A quarter of the products are right, so chance would reach about a quarter.
+    assert values["WANDS, hybrid (RRF), unjudged left out"] > 0.5
+    assert run(small_shop(), SMALL) == values
+
+
+def test_lists_without_the_unjudged():
+    ranking = torch.tensor([[3, 0, 2, 1]])
+    judged = torch.tensor([[True, True, False, True]])
+    grades = torch.tensor([[2, 1, 0, 0]])
+    expected = ndcg(torch.tensor([[3, 0, 1]]), grades, 2)
+    assert judged_only(ranking, judged, grades, 2) == pytest.approx(expected.item())
+    everything = torch.ones(1, 4, dtype=torch.bool)
+    found = judged_only(ranking, everything, grades, 3)
+    torch.testing.assert_close(found, ndcg(ranking, grades, 3))
+
+
+def test_the_record_keeps_what_it_does_not_know(tmp_path):
+    path = book.generated(tmp_path, "large.json")
+    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
+    book.write_json(path, {"rows": [other]})
+    record({}, "no device", root=tmp_path)
+    listed = book.read_json(path)["rows"]
+    assert listed[0] == other and listed[1:] == rows()
+    text = rows()[1]["text"]
+    record({text: 0.25}, "CPU", "; 0.1 of the training", tmp_path)
+    again = book.read_json(path)["rows"]
+    assert [r["measured"] for r in again[1:4]] == [None, 0.25, None]
+    assert again[2]["text"] == f"{text}; 0.1 of the training"
+    record({text: 0.5}, "CPU", root=tmp_path)
+    again = book.read_json(path)["rows"]
+    assert len(again) == 7 and again[2]["text"] == text and again[2]["measured"] == 0.5
+
+
+def test_the_book_lists_the_rows():
+    known = [r["text"].split(";")[0] for r in book.read_json(
+        book.generated(book.ROOT, "large.json"))["rows"]]  # fmt: skip
+    for row in rows():
+        assert known.count(row["text"]) == 1
