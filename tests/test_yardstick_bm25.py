@@ -44,12 +44,21 @@ def test_same_list_as_bm25s_numba(texts):
 
 
 def test_nearly_the_list_of_rank_bm25(texts):
-    """Another logarithm and a factor k1 + 1: only the order can agree, and nearly."""
+    """Another logarithm and a factor k1 + 1: only the order can agree, and nearly.
+
+    Words in more than half of the documents, to which it gives a weight of its own, are left out.
+    """
     documents, queries = texts
     theirs = BM25Okapi(documents, k1=1.5, b=0.75)
-    _, ids = BM25(documents).search(queries, 10)
-    common = 0
-    for query, row in zip(queries, ids, strict=True):
-        expected = torch.from_numpy(theirs.get_scores(query)).topk(10).indices
-        common += len(set(row.tolist()) & set(expected.tolist()))
-    assert common / (10 * len(queries)) > 0.9
+    ours = BM25(documents)
+    held = ours.starts.diff().tolist()
+    rare = {word for word, v in ours.vocabulary.items() if held[v] < len(documents) / 2}
+    queries = [kept for query in queries if (kept := [word for word in query if word in rare])]
+    scores, ids = ours.search(queries, 10)
+    common = total = 0
+    for query, row, value in zip(queries, ids, scores, strict=True):
+        best = torch.from_numpy(theirs.get_scores(query)).topk(10).indices
+        found = row[value > 0].tolist()
+        common += len(set(found) & set(best.tolist()))
+        total += len(found)
+    assert common / total > 0.9
