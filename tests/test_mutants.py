@@ -193,7 +193,7 @@ def test_a_failed_raises_is_an_assertion(small_bench):
 
 def test_an_endless_loop_is_a_catch_only_where_declared(project):
     endless = {"before": "n -= 1", "after": "n -= 0", "caught_by": (HERE + "test_up",)}
-    with Bench(project, limit=6) as bench:
+    with Bench(project, limit=15) as bench:
         assert verdicts(bench, **endless) == [("refused", "timeout")]
         assert verdicts(bench, by="timeout", **endless) == [("caught", "timeout")]
         assert verdicts(bench, by="timeout") == [
