@@ -28,9 +28,12 @@ TIMEOUT = 300  # seconds a cell may take
 # Run as a last cell and taken out again: what the kernel used, its largest child included.
 METER = """
 import json, os, resource, sys
-who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 used = {"cpu": sum(os.times()[:4]), "gpu": None}
-used["memory_mb"] = sum(resource.getrusage(process).ru_maxrss for process in who) / 1024
+own, children = (resource.getrusage(getattr(resource, "RUSAGE_" + who)).ru_maxrss
+                 for who in ("SELF", "CHILDREN"))
+if os.path.exists("/proc/self/status"):  # ru_maxrss counts what the process that forked us held
+    own = next(int(line.split()[1]) for line in open("/proc/self/status") if "VmHWM" in line)
+used["memory_mb"] = (own + children) / 1024
 torch = sys.modules.get("torch")
 if torch and torch.cuda.is_available():
     used["gpu"] = [torch.cuda.get_device_name(), torch.cuda.max_memory_allocated() / 1e6]

@@ -8,8 +8,9 @@
   const boxes = ".math, .cell_output .output, pre, .pst-scrollable-table-container";
   const reach = () =>
     document.querySelectorAll(boxes).forEach((box) => {
-      const wide = box.scrollWidth > box.clientWidth + 2;
-      if (box.matches("span.math")) box.classList.toggle("fr-wide", wide);
+      const inline = box.matches("span.math");  // these scroll only once they are called wide
+      const wide = box.scrollWidth > box.clientWidth + (inline ? 2 : 0);
+      if (inline) box.classList.toggle("fr-wide", wide);
       if (wide) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
     });
