@@ -8,6 +8,7 @@ import torch
 
 os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}  # for kernels
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("explorable_checks", "explorable_html")  # they assert
 hypothesis.settings.register_profile("book", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("book")
 

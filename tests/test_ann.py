@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_index import brute, points
 
@@ -53,15 +53,36 @@ def test_flat_finds_all_when_k_is_n():
     assert (distances.diff(dim=1) >= 0).all()
 
 
-@given(st.integers(1, 1500), st.integers(1, 12), st.integers(0, 10))
+@given(st.integers(1, 1500), st.integers(1, 12), st.integers(1, 900), st.integers(0, 10))
 @settings(max_examples=40)
-def test_k_smallest_lie_in_k_groups(n, k, seed):
-    """(13.2) against a full sort, with repeated values and a last group that is not full."""
+@example(40, 12, 900, 0)  # a last group of eight, needed
+@example(999, 3, 100, 1)  # in every block
+def test_k_smallest_lie_in_k_groups(n, k, block, seed):
+    """(13.2) against a full sort, with repeated values and last groups that are not full."""
     scores = torch.randint(-9, 9, (4, n), generator=generator(seed)).double()
-    found, ids = flat.smallest(scores, torch.arange(n) + 100, min(k, n))
-    assert torch.equal(found.sort(1).values, scores.sort(1).values[:, : min(k, n)])
-    assert torch.equal(scores.gather(1, ids - 100), found)
-    assert all(len(set(row)) == min(k, n) for row in ids.tolist())
+    block += -block % flat.GROUP
+    blocks = [flat.leading(s, k, i * block // 32) for i, s in enumerate(scores.split(block, 1))]
+    least, values, groups = flat.merged(blocks, k)
+    assert values.shape == (*groups.shape, 32) and groups.shape[1] == min(k, math.ceil(n / 32))
+    assert torch.equal(values.amin(2), least)
+    values = values.flatten(1)
+    assert torch.equal(values.sort(1).values[:, :k], scores.sort(1).values[:, :k])
+    filled = torch.nn.functional.pad(scores, (0, -n % 32), value=math.inf)
+    columns = (groups[:, :, None] * 32 + torch.arange(32)).flatten(1)
+    assert torch.equal(filled.gather(1, columns), values)
+    assert all(len(set(row)) == len(row) for row in groups.tolist())
+
+
+def test_flat_keeps_little_while_it_searches(monkeypatch):
+    """Of many blocks never more than eight wait, each with k groups."""
+    merged, held = flat.merged, []
+    monkeypatch.setattr(
+        flat, "merged", lambda parts, k: held.append(len(parts)) or merged(parts, k)
+    )
+    vectors = points(3000, 4)
+    _, ids = Flat((7, 32)).build(vectors).search(vectors[:7], 2)
+    assert torch.equal(ids, truth(vectors[:7], vectors, 2)[1])
+    assert max(held) == 8 and len(held) == 14
 
 
 def test_flat_distances_survive_a_far_origin():

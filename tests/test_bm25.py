@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from helpers.bm25 import BM25, rarity, saturation
+from helpers.bm25_counts import Counts
 from helpers.bm25_likelihood import QueryLikelihood
-from helpers.bm25_postings import BLOCKS, Counts, Postings, best
+from helpers.bm25_postings import BLOCKS, Postings, best
 
 HAND = [["red", "dress"], ["red", "red", "coat", "long"], ["blue", "coat"], []]
 
@@ -135,6 +136,15 @@ def test_best_of_many_equal_numbers():
     assert len(set(ids.tolist())) == 5
     falling = np.arange(100 * BLOCKS, 0, -1, dtype=np.float32)
     assert best(falling, 50)[1].tolist() == list(range(50))
+
+
+def test_a_bound_that_is_too_low_is_not_used():
+    """Likely places that hold the smallest numbers: nearly everything would reach the bound."""
+    row = np.random.default_rng(0).random(100 * BLOCKS).astype(np.float32)
+    expected = np.sort(row)[::-1][:5]
+    for likely in (row.argsort()[:9], row.argsort()[-200:], None):
+        scores, ids = best(row, 5, likely)
+        assert scores.tolist() == expected.tolist() == row[ids].tolist()
 
 
 def test_frequent_and_rare_words_go_two_ways_to_the_same_sum():

@@ -1,5 +1,6 @@
 """Chapter 10's own functions, as they stand on the page, against helpers and brute force."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -81,6 +82,23 @@ def test_expected_entropy_on_the_page():
         base = base + chance * ctr_metrics.log_loss(p.mean().logit().expand(3), labels)
     found = page_function("expected_entropy")(u, p)
     assert found == pytest.approx((total / base).item())
+
+
+def test_frozen_and_online_on_the_page():
+    """Frozen after the first week, the other one learns from every row and is asked before."""
+    g = torch.Generator().manual_seed(3)
+    day, ids = torch.arange(1000) // 100 + 1, torch.randint(9, (1000, 2), generator=g)  # days 1-10
+    clicks = (torch.rand(1000, generator=g) < 0.3).long()
+    said = page_function("frozen_and_online", ftrl=ftrl, copy=copy)(day, ids, clicks, 9)
+    model = ftrl.FTRL(9, alpha=0.05)
+    for start in range(0, 1000, 100):
+        part = slice(start, start + 100)
+        if start == 500:  # the last batch that begins in the week: the copy is from before it
+            before = copy.deepcopy(model)
+        torch.testing.assert_close(said[1, part], model.step(ids[part], clicks[part]))
+    torch.testing.assert_close(said[0, 500:], before.logits(ids[500:]))
+    torch.testing.assert_close(said[0, :600], said[1, :600])
+    assert (said[0, 600:] - said[1, 600:]).abs().max() > 1e-3
 
 
 def test_answers_to_the_exercises_agree_with_the_helpers():

@@ -3,179 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import secrets
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
-import nbformat
+import explorable_checks as checks
 import pytest
 import stand_in
 import torch
-from browser import axe, browser, new_page, quiet, serve
+from browser import axe, browser, new_page, quiet
+from explorable_page import button, drawn, floats, live, opened, pictures, shown, until, written
 from matplotlib import colormaps
-from playwright.sync_api import expect
+from notebook_page import exported, lab
 from stand_in import BACK, EXTENT, FORTH, TAUS, K
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]  # a fixture, imported to be used
+__all__ = ["browser", "lab"]  # fixtures, imported to be used
 
 INK = {"upper moon": (0, 114, 178), "lower moon": (213, 94, 0)}
 LEFT, RIGHT, TOP, BOTTOM = 28, 6, 6, 20  # the canvas's margins, in CSS pixels
 PARTS, FIGURE = stand_in.parts(), stand_in.figure()
-PAGE = (
-    "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>A page</title>"
-    "<meta name='viewport' content='width=device-width, initial-scale=1'></head>"
-    "<body style='margin: 16px'><main><h1>A page</h1>{}</main></body></html>"
-)
 
 
 # ---- places where a figure must work -------------------------------------------------------------
 
 
-def notebook(figures: list[str]) -> nbformat.NotebookNode:
-    """A notebook that was run: each figure is some cell's output."""
-    cells = []
-    for i, figure in enumerate(figures):
-        data = {"text/html": figure, "text/plain": "Particles: ..."}
-        output = nbformat.v4.new_output("execute_result", data, execution_count=i + 1)
-        cells.append(
-            nbformat.v4.new_code_cell(
-                "from pathlib import Path\nfrom IPython.display import HTML\n"
-                "HTML(Path('figure.html').read_text(encoding='utf-8'))",
-                outputs=[output],
-                execution_count=i + 1,
-            )
-        )
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A page, a notebook with two figures, and the notebook exported to HTML."""
-    here = tmp_path_factory.mktemp("pages")
-    html = FIGURE._repr_html_()
-    (here / "page.html").write_text(PAGE.format(html), encoding="utf-8")
-    (here / "figure.html").write_text(html, encoding="utf-8")
-    nbformat.write(notebook([html, html]), here / "two.ipynb")
-    nowhere = [f"--HTMLExporter.{name}_url=" for name in ("mathjax", "require_js", "mermaid_js")]
-    subprocess.run(
-        [sys.executable, "-m", "nbconvert", "--to", "html", *nowhere, "two.ipynb"],
-        cwd=here,
-        env={**os.environ, **private(here)},
-        check=True,
-        capture_output=True,
-    )
+    here = written(tmp_path_factory.mktemp("pages"), FIGURE)
+    exported(here, FIGURE._repr_html_())
     return here
 
 
-def private(folder: Path) -> dict[str, str]:
-    """Jupyter's own folders inside ``folder``, so that nothing of the user's is read or changed."""
-    kinds = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
-    return {f"JUPYTER_{kind}": str(folder / ".jupyter" / kind.lower()) for kind in kinds} | {
-        "IPYTHONDIR": str(folder / ".ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "0",
-    }
-
-
-@pytest.fixture(scope="module")
-def lab(folder):
-    """JupyterLab serving ``folder``, where the notebook is trusted; gives address and token."""
-    environment = {**os.environ, **private(folder)}
-    settings = folder / ".jupyter" / "settings"
-    settings.mkdir(parents=True)
-    (settings / "overrides.json").write_text(
-        '{"@jupyterlab/apputils-extension:notification": '
-        '{"fetchNews": "false", "checkForUpdates": false}}'
-    )
-    trust = [sys.executable, "-m", "jupyter", "trust", "two.ipynb"]
-    subprocess.run(trust, cwd=folder, env=environment, check=True, capture_output=True)
-    token = secrets.token_hex(16)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [
-        f"--ServerApp.port={port}",
-        "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port_retries=0",
-    ]
-    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    command += [f"--LabApp.app_settings_dir={settings}", "--LabApp.extension_manager=readonly"]
-    log = (folder / "lab.log").open("w")
-    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=5).close()
-                break
-            if server.poll() is not None:
-                break
-            time.sleep(0.25)
-        else:
-            pytest.fail((folder / "lab.log").read_text()[-3000:])
-        assert server.poll() is None, (folder / "lab.log").read_text()[-3000:]
-        yield address, token
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
 @contextlib.contextmanager
-def opened(browser, folder, place, request=None, **how):
-    """The page ``place``, its first figure and its noise, once the figure is alive."""
-    with contextlib.ExitStack() as stack:
-        page = stack.enter_context(new_page(browser, **how))
-        noise = quiet(page)
-        if place == "file":
-            page.goto((folder / "page.html").as_uri())
-        elif place == "http":
-            page.goto(f"{stack.enter_context(serve(folder))}/page.html")
-        elif place == "export":
-            page.goto((folder / "two.html").as_uri())
-        else:
-            address, token = request.getfixturevalue("lab")
-            page.goto(f"{address}/lab/tree/two.ipynb?reset&token={token}")
-        figure = page.locator(".fr-explorable").first
-        page.locator(".fr-explorable[data-state=live][data-position]").first.wait_for(
-            timeout=90_000
-        )
-        yield page, figure, noise
+def opened_at(browser, folder, place, request=None):
+    """`opened`, or `live` in the exported notebook or in JupyterLab."""
+    if place in ("file", "http"):
+        way = opened(browser, folder, place)
+    elif place == "export":
+        way = live(browser, (folder / "two.html").as_uri())
+    else:
+        address, token = request.getfixturevalue("lab")
+        way = live(browser, f"{address}/lab/tree/two.ipynb?reset&token={token}")
+    with way as found:
+        yield found
 
 
 PLACES = ["file", "http", "export", "lab"]
 
 
 # ---- what a figure shows -------------------------------------------------------------------------
-
-
-def shown(figure) -> dict:
-    """What the figure says that it shows."""
-    return figure.evaluate("f => ({...f.dataset})")
-
-
-def until(figure, **data) -> None:
-    """Wait until the figure says so."""
-    for name, value in data.items():
-        expect(figure).to_have_attribute(f"data-{name}", value, timeout=90_000)
-
-
-def drawn(page) -> None:
-    """Wait until what was asked for has been drawn, which may be at the next frame."""
-    page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
-
-
-def pictures(figure) -> list[str]:
-    """The pixels of each canvas, as addresses."""
-    return figure.evaluate("f => [...f.querySelectorAll('canvas')].map(c => c.toDataURL())")
 
 
 def pixels(figure, kind: str, points: torch.Tensor) -> torch.Tensor:
@@ -214,7 +91,7 @@ def apart(points: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
 
 
 def numbers(text: str) -> torch.Tensor:
-    return torch.tensor([float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text.replace("−", "-"))])
+    return torch.tensor(floats(text))
 
 
 def agrees(figure) -> dict:
@@ -281,9 +158,8 @@ def changed(figure, do, *, heat: bool | None = True, cloud: bool = True) -> dict
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, place, request):
-    with opened(browser, folder, place, request) as (_, figure, noise):
+    with opened_at(browser, folder, place, request) as (_, figure, noise):
         figure.scroll_into_view_if_needed()
-        button = lambda name: figure.get_by_role("button", name=name, exact=True)  # noqa: E731
         layer = figure.get_by_role("slider", name="layer")
         data = agrees(figure)
         assert (data["position"], data["run"], data["picked"]) == ("0.000", FORTH, "8")
@@ -296,17 +172,17 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
             assert numbers(told)[0].item() == pytest.approx(value / 20, abs=0.005)
 
         # one layer at a time
-        data = changed(figure, button("One layer back").click)
+        data = changed(figure, button(figure, "One layer back").click)
         assert data["position"] == "7.000"
         layer.fill("45")
-        assert changed(figure, button("One layer forward").click)["position"] == "3.000"
+        assert changed(figure, button(figure, "One layer forward").click)["position"] == "3.000"
 
         # what is drawn
         for name in ("grid", "particles", "trails"):
-            before = button(name).get_attribute("aria-pressed")
-            changed(figure, button(name).click, heat=False)
-            assert button(name).get_attribute("aria-pressed") != before
-            changed(figure, button(name).click, heat=False)
+            before = button(figure, name).get_attribute("aria-pressed")
+            changed(figure, button(figure, name).click, heat=False)
+            assert button(figure, name).get_attribute("aria-pressed") != before
+            changed(figure, button(figure, name).click, heat=False)
 
         # a particle
         i = int((truth(shown(figure)) - torch.tensor([1.0, -0.5])).norm(dim=1).argmin())
@@ -326,27 +202,28 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
         torch.testing.assert_close(told[:, 1:], way, atol=FIGURE.error + 0.006, rtol=0)
 
         # sampling, at every temperature
-        data = changed(figure, button(BACK).click)
+        data = changed(figure, button(figure, BACK).click)
         assert (data["run"], data["level"], data["position"]) == (BACK, "1.0", "3.000")
         tau = figure.get_by_role("slider", name="temperature τ")
         for j in (2, 0, 1, 3):
             data = changed(figure, lambda j=j: tau.fill(str(j)))
             assert data["level"] == str(TAUS[j]) == tau.get_attribute("aria-valuetext")
         layer.fill("0")
-        button(FORTH).click()
+        button(figure, FORTH).click()
         assert agrees(figure)["run"] == FORTH and not tau.is_visible()
-        assert changed(figure, button(BACK).click)["position"] == "8.000"  # where sampling begins
+        data = changed(figure, button(figure, BACK).click)
+        assert data["position"] == "8.000"  # where sampling begins
 
         # play, pause, to the end
-        button("Play backwards").click()
+        button(figure, "Play backwards").click()
         until(figure, position=re.compile(r"[0-6]\..*"))
-        button("Pause").click()
+        button(figure, "Pause").click()
         data = agrees(figure)
         assert 0 < float(data["position"]) < 8 and data["playing"] == "0"
-        button("Play backwards").click()
+        button(figure, "Play backwards").click()
         until(figure, position="0.000", playing="0")
         agrees(figure)
-        button("Play forwards").click()
+        button(figure, "Play forwards").click()
         until(figure, position="8.000", playing="0")
         agrees(figure)
         assert noise.found() == []
@@ -354,7 +231,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
 
 @pytest.mark.parametrize("place", ["file", "lab"])
 def test_keyboard_alone_is_enough(browser, folder, place, request):
-    with opened(browser, folder, place, request) as (page, figure, noise):
+    with opened_at(browser, folder, place, request) as (page, figure, noise):
         press = page.keyboard.press
         figure.get_by_role("button", name=FORTH).focus()
         press("Tab")
@@ -397,8 +274,7 @@ def test_keyboard_alone_is_enough(browser, folder, place, request):
         assert "Point at a particle" in figure.locator(".fr-who").inner_text()
         press("ArrowUp")
         assert agrees(figure)["picked"] != ""
-        ring = "c => getComputedStyle(c).outlineStyle"
-        assert figure.locator("canvas.fr-cloud").evaluate(ring) == "solid"
+        assert checks.ringed(figure.locator("canvas.fr-cloud"))
         assert noise.found() == []
 
 
@@ -430,7 +306,7 @@ def test_density_is_that_of_each_layer_and_of_half_a_shear(browser, folder):
 
 
 def test_two_figures_run_again_and_saved_from_the_browser(browser, folder, tmp_path):
-    with opened(browser, folder, "export") as (page, figure, noise):
+    with opened_at(browser, folder, "export") as (page, figure, noise):
         second = page.locator(".fr-explorable").nth(1)
         before = pictures(second)
         figure.get_by_role("slider", name="layer").fill("50")
@@ -457,7 +333,7 @@ def test_two_figures_run_again_and_saved_from_the_browser(browser, folder, tmp_p
 
 
 def test_a_cell_run_in_jupyterlab_and_its_dark_theme(browser, folder, request):
-    with opened(browser, folder, "lab", request) as (page, figure, noise):
+    with opened_at(browser, folder, "lab", request) as (page, figure, noise):
         figure.get_by_role("slider", name="layer").fill("50")
         page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
@@ -504,15 +380,9 @@ def test_a_browser_too_old_keeps_the_still(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, figure, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in figure.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
-        cloud, heat = figure.locator("canvas").all()
-        assert heat.bounding_box()["y"] > cloud.bounding_box()["y"] + 200  # one above the other
-        assert cloud.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
+    with checks.narrow(browser, folder, dark) as (_, figure):
+        assert checks.stacked(figure)
+        cloud = figure.locator("canvas").first
         points = truth(shown(figure))
         i = int(points.norm(dim=1).argmin())
         box = cloud.bounding_box()
@@ -526,8 +396,6 @@ def test_narrow_touch_screen(browser, folder, dark):
         )
         assert shown(figure)["picked"] != "8"
         figure.get_by_role("button", name=BACK).tap()
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page_before_the_system(browser, folder):
@@ -558,24 +426,11 @@ def test_dark_follows_the_page_before_the_system(browser, folder):
 
 
 def test_less_motion_shows_frames_only_and_nothing_moves_by_itself(browser, folder):
-    with opened(browser, folder, "file", still=True) as (page, figure, _):
-        page.wait_for_timeout(300)
-        assert shown(figure)["position"] == "0.000"
-        page.evaluate(
-            """() => { const f = document.querySelector("figure"); f.seen = new Set();
-            new MutationObserver(() => f.seen.add(f.dataset.position))
-              .observe(f, {attributeFilter: ["data-position"]}); }"""
-        )
-        figure.get_by_role("button", name="Play forwards").click()
-        page.locator("[data-position='8.000']").wait_for()
-        seen = {float(p) for p in figure.evaluate("f => [...f.seen]")}
-        assert seen <= set(map(float, range(K + 1))) and len(seen) > 4
+    seen = checks.positions_while_still(
+        browser, folder, "Play forwards", start="0.000", end="8.000"
+    )
+    assert set(seen) <= set(map(float, range(K + 1))) and len(set(seen)) > 4
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, figure, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert figure.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
+import explorable_checks as checks
 import numpy as np
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
+from browser import browser
+from explorable_html import unpacked
+from explorable_page import button, colours, floats, opened, repainted, shown, written
 from stand_in_clicks import figure
-from test_explorable import unpacked
-from test_explorable_browser import PAGE, drawn, opened, pictures, shown, until
 
 from helpers import auction, calibration, ctr_metrics
 
@@ -27,9 +26,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 34  # the canvas's margins, in CSS pixels
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
-    (here / "page.html").write_text(PAGE.format(FIGURE._repr_html_()), encoding="utf-8")
-    return here
+    return written(tmp_path_factory.mktemp("pages"), FIGURE)
 
 
 def truth(slope: float, offset: float, n_bins: int) -> dict[str, float]:
@@ -45,11 +42,6 @@ def truth(slope: float, offset: float, n_bins: int) -> dict[str, float]:
         "floor": calibration.ece_floor(p, n_bins),
         "surplus": (auction.surplus(one, TRUTH, p, RIVAL).sum() / most).item(),
     }
-
-
-def floats(text: str) -> list[float]:
-    """All numbers in a text."""
-    return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text.replace("−", "-"))]
 
 
 def agrees(fig) -> dict:
@@ -78,10 +70,7 @@ def agrees(fig) -> dict:
 
 def changed(fig, do, panels: str = "yy") -> dict:
     """Do something, see which panels' pictures change, and that what is stated is true."""
-    before = pictures(fig)
-    do()
-    after = pictures(fig)
-    assert "".join("ny"[a != b] for a, b in zip(before, after, strict=True)) == panels
+    assert repainted(fig, do) == panels
     return agrees(fig)
 
 
@@ -90,19 +79,9 @@ def slider(fig, name: str):
     return fig.get_by_role("slider", name=name)
 
 
-def button(fig, name: str):
-    """The button of that name."""
-    return fig.get_by_role("button", name=name, exact=True)
-
-
-def colour(canvas, x: float, y: float) -> list[int]:
+def colour(canvas, x: float, y: float) -> list[float]:
     """The colour of a canvas at a place in CSS pixels."""
-    return canvas.evaluate(
-        """(c, [x, y]) => { const s = c.width / c.clientWidth;
-          return [...c.getContext("2d").getImageData(Math.round(x * s), Math.round(y * s), 1, 1)
-            .data].slice(0, 3); }""",
-        [x, y],
-    )
+    return colours(canvas, [{"x": x, "y": y}])[0].tolist()
 
 
 @pytest.mark.parametrize("where", ["file", "http"])
@@ -185,42 +164,18 @@ def test_least_loss_on_the_curve_is_where_the_helper_finds_it(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in fig.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
-        first, second = (c.bounding_box() for c in fig.locator("canvas").all())
-        assert second["y"] > first["y"] + 180
-        canvas = fig.locator("canvas").first
-        assert canvas.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
+    with checks.narrow(browser, folder, dark) as (page, fig):
+        assert checks.stacked(fig, 180)
         button(fig, "least log loss").tap()
         assert float(agrees(fig)["slope"]) == pytest.approx(FIGURE.fitted[0])
         box = slider(fig, "offset b").bounding_box()
         page.touchscreen.tap(box["x"] + 0.25 * box["width"], box["y"] + box["height"] / 2)
         assert float(agrees(fig)["offset"]) == pytest.approx(-3, abs=0.5)
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = pictures(fig)
-        assert axe(page) == []
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        drawn(page)
-        after = pictures(fig)
-        assert all(a != b for a, b in zip(before, after, strict=True)) and axe(page) == []
-        agrees(fig)
-        assert noise.found() == []
+    checks.dark(browser, folder, agrees)
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Move the line" in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0")
-        assert still.bounding_box()["height"] > 150 and noise.found() == []
+    checks.still(browser, folder, "Move the line")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 
+import explorable_checks as checks
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
+from browser import browser
+from explorable_page import button, colours, floats, opened, repainted, shown, until, written
 from scipy.integrate import solve_ivp
-from test_explorable_browser import PAGE, drawn, opened, pictures, shown, until
 from test_explorable_field import EXTENT, MEANS, WEIGHTS, figure
 
 from helpers.toy import GaussianMixture
@@ -25,10 +25,8 @@ LEFT, RIGHT, TOP, BOTTOM = 28, 6, 6, 20  # the canvas's margins, in CSS pixels
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
     made = figure(std=STD, times=(0.0, LAST), drops=DROPS, seconds=1.0)
-    (here / "page.html").write_text(PAGE.format(made._repr_html_()), encoding="utf-8")
-    return here
+    return written(tmp_path_factory.mktemp("pages"), made)
 
 
 # ---- what is true ----------------------------------------------------------------------------
@@ -63,13 +61,8 @@ def carried(start, before: float, after: float) -> torch.Tensor:
 
 def said(fig) -> dict[str, list[float]]:
     """The numbers in the figure's table, by the names of its rows."""
-    rows = fig.locator("tbody tr").all_inner_texts()
-    return {
-        row.split("\t")[0]: [
-            float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", row.split("\t")[1].replace("−", "-"))
-        ]
-        for row in rows
-    }
+    rows = [row.split("\t") for row in fig.locator("tbody tr").all_inner_texts()]
+    return {row[0]: floats(row[1]) for row in rows}
 
 
 def agrees(fig, dropped=None, when: float = 0.0) -> dict:
@@ -98,9 +91,7 @@ def agrees(fig, dropped=None, when: float = 0.0) -> dict:
 
 def changed(fig, do) -> None:
     """Do something, and see that the picture changes."""
-    before = pictures(fig)
-    do()
-    assert pictures(fig) != before
+    assert repainted(fig, do) == "y"
 
 
 def place(box: dict, x: float, y: float) -> dict:
@@ -108,10 +99,6 @@ def place(box: dict, x: float, y: float) -> dict:
     x0, x1, y0, y1 = EXTENT
     wide, high = box["width"] - LEFT - RIGHT, box["height"] - TOP - BOTTOM
     return {"x": LEFT + (x - x0) / (x1 - x0) * wide, "y": TOP + (y1 - y) / (y1 - y0) * high}
-
-
-def button(fig, name: str):
-    return fig.get_by_role("button", name=name, exact=True)
 
 
 # ---- tests -----------------------------------------------------------------------------------
@@ -179,13 +166,8 @@ def test_the_picture_is_the_density(browser, folder):
             slider.fill(str(value))
             p = at((1.5 * value / FINE) ** 2).log_prob(points).exp()
             top = said(fig)["highest density"][0]
-            red = canvas.evaluate(
-                """(c, points) => { const s = c.width / c.clientWidth, g = c.getContext("2d");
-                  return points.map(({x, y}) =>
-                    g.getImageData(Math.round(x * s), Math.round(y * s), 1, 1).data[0]); }""",
-                [place(box, *point) for point in points.tolist()],
-            )
-            share = (255 - torch.tensor(red, dtype=torch.float64)) / 255 / 0.62
+            red = colours(canvas, [place(box, *point) for point in points.tolist()])[:, 0]
+            share = (255 - red) / 255 / 0.62
             off = (share - (p / top).sqrt()).abs()
             assert off.mean() < 0.015 and off.max() < 0.08
 
@@ -206,7 +188,7 @@ def test_keyboard_alone_is_enough(browser, folder):
         assert float(agrees(fig, DROPS[-1])["position"]) == pytest.approx((1.5 / FINE) ** 2)
         press("Tab")  # the picture
         canvas = fig.locator("canvas")
-        assert canvas.evaluate("c => getComputedStyle(c).outlineStyle") == "solid"
+        assert checks.ringed(canvas)
         changed(fig, lambda: press("ArrowRight"))
         for key in ("ArrowRight", "ArrowUp", "ArrowUp", "ArrowUp", "ArrowLeft"):
             press(key)
@@ -243,65 +225,29 @@ def test_many_particles_and_a_hard_place(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in fig.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
+    with checks.narrow(browser, folder, dark) as (_, fig):
         canvas = fig.locator("canvas")
-        assert canvas.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
         changed(fig, lambda: canvas.tap(position=place(canvas.bounding_box(), 1.0, 1.0)))
         data = agrees(fig)
         drop = (float(data["x"]), float(data["y"]))
         assert data["count"] == "4" and drop == pytest.approx((1.0, 1.0), abs=0.03)
         fig.get_by_role("slider").fill("100")
         agrees(fig, drop)
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = pictures(fig)
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        drawn(page)
-        assert pictures(fig) != before and axe(page) == []
-        agrees(fig, DROPS[-1])
-        assert noise.found() == []
+    checks.dark(browser, folder, lambda fig: agrees(fig, DROPS[-1]))
 
 
 def test_less_motion_shows_nine_moments_and_nothing_moves_by_itself(browser, folder):
-    with opened(browser, folder, "file", still=True) as (page, fig, _):
-        page.wait_for_timeout(300)
-        assert shown(fig)["position"] == "0"
-        page.evaluate(
-            """() => { const f = document.querySelector("figure"); f.seen = new Set();
-            new MutationObserver(() => f.seen.add(f.dataset.position))
-              .observe(f, {attributeFilter: ["data-position"]}); }"""
-        )
-        button(fig, "Play").click()
-        until(fig, position=str(LAST), playing="0")
-        seen = sorted(float(p) for p in fig.evaluate("f => [...f.seen]"))
-        moments = [(1.5 * i / 8) ** 2 for i in range(9)]
-        assert len(seen) > 4 and all(min(abs(s - m) for m in moments) < 1e-9 for s in seen)
+    seen = checks.positions_while_still(browser, folder, "Play", start="0", end=str(LAST))
+    moments = [(1.5 * i / 8) ** 2 for i in range(9)]
+    assert len(seen) > 4 and all(min(abs(s - m) for m in moments) < 1e-9 for s in seen)
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Heat spreads." in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0")
-        box = still.bounding_box()
-        assert box["width"] > 500 and box["height"] > 150 and noise.found() == []
+    checks.still(browser, folder, "Heat spreads.")
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert fig.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+import explorable_checks as checks
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
+from browser import browser
+from explorable_page import button, opened, pictures, shown, until, written
 from stand_in_graph import EFS, LAYERS, POINTS, K, figure, search
-from test_explorable_browser import PAGE, drawn, opened, pictures, shown, until
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser"]  # a fixture, imported to be used
@@ -19,13 +18,7 @@ REACH = 1.08 * POINTS.abs().max().item()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
-    (here / "page.html").write_text(PAGE.format(FIGURE._repr_html_()), encoding="utf-8")
-    return here
-
-
-def button(fig, name):
-    return fig.get_by_role("button", name=name, exact=True)
+    return written(tmp_path_factory.mktemp("pages"), FIGURE)
 
 
 def agrees(fig):
@@ -122,8 +115,7 @@ def test_keyboard_alone_is_enough(browser, folder):
         press("Tab")
         changed(fig, lambda: press("Enter"))
         press("Tab")
-        ring = "c => getComputedStyle(c).outlineStyle"
-        assert fig.locator("canvas").first.evaluate(ring) == "solid"
+        assert checks.ringed(fig.locator("canvas").first)
         before = agrees(fig)
         keys = (("ArrowRight", "x", 1), ("ArrowUp", "y", 1), ("ArrowLeft", "x", -1))
         for key, name, sign in keys:
@@ -136,22 +128,13 @@ def test_keyboard_alone_is_enough(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in fig.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
-        tops = [c.bounding_box()["y"] for c in fig.locator("canvas").all()]
-        assert all(b > a + 200 for a, b in pairwise(tops))
+    with checks.narrow(browser, folder, dark) as (_, fig):
+        assert checks.stacked(fig)
         canvas = fig.locator("canvas").last
-        assert canvas.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
         box = canvas.bounding_box()
         canvas.tap(position={"x": box["width"] / 4, "y": box["height"] / 2})
         data = agrees(fig)
         assert float(data["x"]) == pytest.approx(-REACH / 2, abs=0.02 * REACH)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_what_is_painted_is_the_search(browser, folder):
@@ -176,31 +159,12 @@ def test_what_is_painted_is_the_search(browser, folder):
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = pictures(fig)
-        assert axe(page) == []
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        drawn(page)
-        after = pictures(fig)
-        assert all(a != b for a, b in zip(before, after, strict=True)) and axe(page) == []
-        assert noise.found() == []
+    checks.dark(browser, folder)
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Ninety" in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0")
-        assert still.bounding_box()["width"] > 500 and noise.found() == []
+    checks.still(browser, folder, "Ninety")
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert fig.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+import explorable_checks as checks
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
+from browser import browser
+from explorable_page import button, floats, opened, pictures, repainted, shown, written
 from stand_in_matrix import COLUMNS, LEVELS, NAMES, ROWS, figure, learned, planted, seen
-from test_explorable_browser import PAGE, drawn, opened, pictures, shown, until
 
 pytestmark = pytest.mark.browser
 __all__ = ["browser"]  # a fixture, imported to be used
@@ -20,17 +19,10 @@ FIGURE = figure()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
-    (here / "page.html").write_text(PAGE.format(FIGURE._repr_html_()), encoding="utf-8")
-    return here
+    return written(tmp_path_factory.mktemp("pages"), FIGURE)
 
 
 # ---- what is true ----------------------------------------------------------------------------
-
-
-def floats(text: str) -> list[float]:
-    """All numbers in a text; "-" alone for none."""
-    return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text.replace("−", "-"))]
 
 
 def fit(data: dict, which: torch.Tensor) -> tuple[float, float]:
@@ -94,16 +86,8 @@ def agrees(fig) -> dict:
 
 def changed(fig, do, panels: str) -> dict:
     """Do something, see which panels' pictures change, and that what is shown is true."""
-    before = pictures(fig)
-    do()
-    after = pictures(fig)
-    assert "".join("ny"[a != b] for a, b in zip(before, after, strict=True)) == panels
+    assert repainted(fig, do) == panels
     return agrees(fig)
-
-
-def button(fig, name: str):
-    """The button of that name."""
-    return fig.get_by_role("button", name=name, exact=True)
 
 
 def spot(canvas, r: int, c: int) -> dict:
@@ -192,8 +176,7 @@ def test_keyboard_alone_is_enough(browser, folder):
         press("Space")
         assert agrees(fig)["hidden"] == "true"
         press("Tab")
-        ring = "c => getComputedStyle(c).outlineStyle"
-        assert fig.locator("canvas").first.evaluate(ring) == "solid"
+        assert checks.ringed(fig.locator("canvas").first)
         press("ArrowDown")
         press("ArrowDown")
         assert shown(fig)["picked"] == f"{ROWS // 2 + 1},{COLUMNS // 2}"
@@ -203,16 +186,10 @@ def test_keyboard_alone_is_enough(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in fig.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
-        first, second = fig.locator("canvas").all()
-        assert second.bounding_box()["y"] > first.bounding_box()["y"] + 200
-        assert first.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
+    with checks.narrow(browser, folder, dark) as (_, fig):
+        assert checks.stacked(fig)
         agrees(fig)
+        second = fig.locator("canvas").nth(1)
         second.tap(position=spot(second, 1, 8))
         assert shown(fig)["picked"] == "1,8"
         button(fig, "hide seen entries").tap()
@@ -220,38 +197,15 @@ def test_narrow_touch_screen(browser, folder, dark):
         fig.get_by_role("slider").fill("2")
         data = shown(fig)
         assert (data["hidden"], data["kind"], data["level"]) == ("true", NAMES[1], "5")
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = pictures(fig)
-        assert axe(page) == []
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        drawn(page)
-        after = pictures(fig)
-        assert all(a != b for a, b in zip(before, after, strict=True)) and axe(page) == []
-        agrees(fig)
-        assert noise.found() == []
+    checks.dark(browser, folder, agrees)
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Two matrices" in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0")
-        box = still.bounding_box()
-        assert box["width"] > 500 and box["height"] > 150 and noise.found() == []
+    checks.still(browser, folder, "Two matrices")
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert fig.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

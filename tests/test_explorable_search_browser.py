@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import explorable_checks as checks
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
-from test_explorable_browser import PAGE, opened, shown, until
+from browser import browser
+from explorable_page import opened, shown, written
 from test_explorable_search import DOCUMENTS
 
 from helpers.bm25 import BM25
@@ -52,9 +53,7 @@ BAGS = [tokenize(f"{title} {body}") for title, body in TEXTS]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
-    (here / "page.html").write_text(PAGE.format(FIGURE._repr_html_()), encoding="utf-8")
-    return here
+    return written(tmp_path_factory.mktemp("pages"), FIGURE)
 
 
 def floats(text: str) -> list[float]:
@@ -174,43 +173,20 @@ def test_keyboard_alone_is_enough(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        for one in fig.locator("button:visible, input:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
+    with checks.narrow(browser, folder, dark) as (_, fig):
         fig.get_by_role("button", name="itchy sweater").tap()
         assert agrees(fig)["query"] == "itchy sweater"
         fig.locator("input[aria-label^='share']").fill("12")
         agrees(fig)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = fig.screenshot()
-        assert axe(page) == []
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        assert fig.screenshot() != before and axe(page) == []
-        agrees(fig)
-        assert noise.found() == []
+    checks.dark(browser, folder, agrees, look=lambda fig: [fig.screenshot()])
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Ask for clothes" in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0") and noise.found() == []
+    checks.still(browser, folder, "Ask for clothes")
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert fig.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

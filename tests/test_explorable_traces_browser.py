@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 
+import explorable_checks as checks
 import pytest
 import torch
-from browser import axe, browser, new_page, quiet
+from browser import browser
+from explorable_page import button, colours, floats, opened, repainted, shown, until, written
 from stand_in_lines import EXTENT, LEVELS, PANELS, TIMES, N, density, figure, positions
-from test_explorable_browser import PAGE, drawn, opened, pictures, shown, until
 
 from helpers.explorable_traces import Traces
 
@@ -25,9 +25,7 @@ FIGURE = figure()
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    here = tmp_path_factory.mktemp("pages")
-    (here / "page.html").write_text(PAGE.format(FIGURE._repr_html_()), encoding="utf-8")
-    return here
+    return written(tmp_path_factory.mktemp("pages"), FIGURE)
 
 
 # ---- what is true ----------------------------------------------------------------------------
@@ -41,27 +39,11 @@ def truth(panel: str, level: str, time: float) -> torch.Tensor:
     return torch.lerp(way[k], way[k + 1], ((time - times[k]) / (times[k + 1] - times[k])).item())
 
 
-def floats(text: str) -> list[float]:
-    """All numbers in a text."""
-    return [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", text.replace("−", "-"))]
-
-
 def spot(box: dict, time: float, x: float) -> dict:
     """Where a place on the line at a time lies on a canvas that has this bounding box."""
     wide, high = box["width"] - LEFT - RIGHT - STRIP, box["height"] - TOP - BOTTOM
     low, top = EXTENT
     return {"x": LEFT + time * wide, "y": TOP + (top - x) / (top - low) * high}
-
-
-def colours(canvas, places: list[dict]) -> torch.Tensor:
-    """Colours (B, 3) of a canvas at some places."""
-    found = canvas.evaluate(
-        """(c, places) => { const s = c.width / c.clientWidth, g = c.getContext("2d");
-          return places.map(({x, y}) =>
-            [...g.getImageData(Math.round(x * s), Math.round(y * s), 1, 1).data].slice(0, 3)); }""",
-        places,
-    )
-    return torch.tensor(found, dtype=torch.float64)
 
 
 def agrees(fig) -> dict:
@@ -95,16 +77,8 @@ def agrees(fig) -> dict:
 
 def changed(fig, do, panels: str = "yyy") -> dict:
     """Do something, see which panels' pictures change, and that what is shown is true."""
-    before = pictures(fig)
-    do()
-    after = pictures(fig)
-    assert "".join("ny"[a != b] for a, b in zip(before, after, strict=True)) == panels
+    assert repainted(fig, do) == panels
     return agrees(fig)
-
-
-def button(fig, name: str):
-    """The button of that name."""
-    return fig.get_by_role("button", name=name, exact=True)
 
 
 # ---- tests -----------------------------------------------------------------------------------
@@ -177,8 +151,7 @@ def test_keyboard_alone_is_enough(browser, folder):
         press("End")
         assert agrees(fig)["position"] == "1.000"
         press("Tab")  # the first panel
-        ring = "c => getComputedStyle(c).outlineStyle"
-        assert fig.locator("canvas").first.evaluate(ring) == "solid"
+        assert checks.ringed(fig.locator("canvas").first)
         start = float(json.loads(f"[{agrees(fig)['x']}]")[0])
         press("ArrowUp")
         up = float(json.loads(f"[{agrees(fig)['x']}]")[0])
@@ -213,7 +186,7 @@ def test_what_is_painted_is_the_density_and_the_way(browser, tmp_path):
         density=density(61, 60),
         backwards=["b"],
     )
-    (tmp_path / "page.html").write_text(PAGE.format(made._repr_html_()), encoding="utf-8")
+    written(tmp_path, made)
 
     def darkest(canvas, time: float) -> float:
         at = spot(canvas.bounding_box(), time, -2.9)
@@ -267,70 +240,31 @@ def test_bars_count_the_particles(browser, folder):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_narrow_touch_screen(browser, folder, dark):
-    how = {"width": 390, "height": 844, "touch": True, "dark": dark, "dpr": 3}
-    with opened(browser, folder, "file", **how) as (page, fig, noise):
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        for one in fig.locator("button:visible, input:visible, canvas:visible").all():
-            box = one.bounding_box()
-            assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 24
-        first, second, third = (c.bounding_box() for c in fig.locator("canvas").all())
-        assert second["y"] > first["y"] + 200 and third["y"] > second["y"] + 200
+    with checks.narrow(browser, folder, dark) as (_, fig):
+        assert checks.stacked(fig) and fig.locator("canvas").count() == 3
         canvas = fig.locator("canvas").nth(1)
-        assert canvas.evaluate("c => c.width === Math.round(3 * c.clientWidth)")  # crisp
         values = truth("reverse", "80", 0.5)
         i = int(values.argmax())
-        canvas.tap(position=spot(second, 0.5, values[i].item()))
+        canvas.tap(position=spot(canvas.bounding_box(), 0.5, values[i].item()))
         assert agrees(fig)["picked"] == str(i)
         button(fig, "density").tap()
         fig.get_by_role("slider", name="number of steps").fill("0")
         assert agrees(fig)["level"] == "5"
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert axe(page) == [] and noise.found() == []
 
 
 def test_dark_follows_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, noise):
-        before = pictures(fig)
-        assert axe(page) == []
-        page.evaluate("document.documentElement.setAttribute('data-theme', 'dark')")
-        until(fig, dark="true")
-        drawn(page)
-        after = pictures(fig)
-        assert all(a != b for a, b in zip(before, after, strict=True)) and axe(page) == []
-        agrees(fig)
-        assert noise.found() == []
+    checks.dark(browser, folder, agrees)
 
 
 def test_less_motion_shows_nine_moments_and_nothing_moves_by_itself(browser, folder):
-    with opened(browser, folder, "file", still=True) as (page, fig, _):
-        page.wait_for_timeout(300)
-        assert shown(fig)["position"] == "0.000"
-        page.evaluate(
-            """() => { const f = document.querySelector("figure"); f.seen = new Set();
-            new MutationObserver(() => f.seen.add(f.dataset.position))
-              .observe(f, {attributeFilter: ["data-position"]}); }"""
-        )
-        button(fig, "Play forwards, to t = 1").click()
-        until(fig, position="1.000", playing="0")
-        seen = {float(p) for p in fig.evaluate("f => [...f.seen]")}
-        assert seen <= {i / 8 for i in range(9)} and len(seen) > 4
+    play = "Play forwards, to t = 1"
+    seen = set(checks.positions_while_still(browser, folder, play, start="0.000", end="1.000"))
+    assert seen <= {i / 8 for i in range(9)} and len(seen) > 4
 
 
 def test_without_javascript_a_still_with_its_caption(browser, folder):
-    with new_page(browser, javascript=False, dark=True) as page:
-        noise = quiet(page)
-        page.goto((folder / "page.html").as_uri())
-        still = page.locator(".fr-still")
-        assert still.is_visible() and "Two bells" in page.locator("figcaption").inner_text()
-        assert still.evaluate("i => i.complete && i.naturalWidth > 0")
-        box = still.bounding_box()
-        assert box["width"] > 500 and box["height"] > 150 and noise.found() == []
+    checks.still(browser, folder, "Two bells")
 
 
 def test_nothing_is_left_in_the_page(browser, folder):
-    with opened(browser, folder, "file") as (page, fig, _):
-        names = """() => { const f = document.createElement("iframe"); document.body.append(f);
-          const own = Object.keys(window).filter((k) => !(k in f.contentWindow) && k !== '0');
-          f.remove(); return own; }"""
-        assert page.evaluate(names) == []
-        assert fig.evaluate("f => f.querySelectorAll('[id]').length") == 0
+    checks.nothing_left(browser, folder)

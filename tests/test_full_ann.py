@@ -1,11 +1,11 @@
-"""Chapter 13's large profile, made small: it runs, finds again what it kept, records its rows."""
+"""Chapter 13's large profile, made small: it runs, and finds again what it kept."""
 
 import pytest
 import torch
 
 from helpers.ann.hnsw import Hnsw
 from tools import book, full_ann
-from tools.full_ann import record, rows, run
+from tools.full_ann import rows, run
 
 
 @pytest.fixture
@@ -35,20 +35,3 @@ def test_it_measures_every_row_once(every, tmp_path, monkeypatch):
     assert {t: v for t, v in again.items() if t not in timed} == {
         t: v for t, v in values.items() if t not in timed
     }
-
-
-def test_rows_are_recorded_and_others_left_alone(every, tmp_path):
-    path = book.generated(tmp_path, "large.json")
-    path.parent.mkdir(parents=True)
-    other = {"text": "something else", "measured": 1.0}
-    book.write_json(path, {"rows": [other]})
-    record({}, "CPU", root=tmp_path)
-    listed = book.read_json(path)["rows"]
-    assert listed[0] == other and len(listed) == 1 + len(rows())
-    assert all(row["measured"] is None for row in listed[1:])
-    record({rows()[0]["text"]: 12.0}, "CPU", "; a trial", root=tmp_path)
-    listed = book.read_json(path)["rows"]
-    assert len(listed) == 1 + len(rows()) and listed[1]["measured"] == 12.0
-    assert listed[1]["text"].endswith("; a trial") and listed[1]["versions"]["torch"]
-    record({rows()[0]["text"]: 13.0}, "CPU", root=tmp_path)
-    assert len(book.read_json(path)["rows"]) == 1 + len(rows())

@@ -1,4 +1,4 @@
-"""Chapter 10's large profile, made small: it runs, keeps what it has done, and records its rows."""
+"""Chapter 10's large profile, made small: it runs, and keeps what it has done."""
 
 import math
 from types import SimpleNamespace
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from helpers import ctr_metrics
-from tools import book, full_ctr, pages
-from tools.full_ctr import Plan, fields, record, rows, run, scores
+from tools import book, full_ctr
+from tools.full_ctr import Plan, fields, rows, run, scores
 
 SMALL = Plan(batch=50, n_buckets=64, dim=4, hidden=(8,), n_passes=3, mlp_batch=100)
 SIZES = [20, 12, 5]
@@ -107,30 +107,6 @@ def test_fields_are_in_the_order_of_time():
     assert ids[:, 0].tolist() == [0, 1, 1] and ids[:, 1].tolist() == [0, 1, 2]
     assert ids[0, 4:].tolist() == [*range(8), *range(6)] and len(sizes) == 4 + 8 + 6
     assert sizes[:4] == [2, 3, 8, 2]
-
-
-def test_the_record_keeps_what_it_does_not_know(tmp_path):
-    path = book.generated(tmp_path, "large.json")
-    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
-    book.write_json(path, {"rows": [other]})
-    record({}, "no device", root=tmp_path)
-    listed = book.read_json(path)["rows"]
-    assert listed[0] == other and listed[1:] == rows()
-    text = rows()[2]["text"]
-    record({text: 0.5}, "a CPU", "; 0.1 of the rows", tmp_path)
-    record({text: 0.75}, "a CPU", root=tmp_path)
-    again = book.read_json(path)["rows"]
-    assert again[3]["text"] == text and again[3]["measured"] == 0.75
-    assert [row for row in again[1:] if row["measured"] is None] == rows()[:2] + rows()[3:]
-    book.write_json(path, {"rows": again[1:]})
-    shown = "\n".join(pages.large(tmp_path))
-    assert shown.count(pages.NOT_RUN) == len(rows()) - 1
-
-
-def test_the_book_lists_the_rows():
-    listed = book.read_json(book.generated(book.ROOT, "large.json"))["rows"]
-    known = [row["text"].split(";")[0] for row in listed]
-    assert all(known.count(row["text"]) == 1 for row in rows())
 
 
 def test_a_share_out_of_range_is_refused(monkeypatch):

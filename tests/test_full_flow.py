@@ -1,4 +1,4 @@
-"""Part I's large profile, made small: it runs, goes on where it stopped, and records its rows."""
+"""Part I's large profile, made small: it runs, and goes on where it stopped."""
 
 import math
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from helpers.metrics import frechet
-from tools import book, full_flow, pages
-from tools.full_flow import Plan, last, record, rows, run, train
+from tools import full_flow
+from tools.full_flow import Plan, last, rows, run, train
 
 SMALL = Plan((8,), 16, 50, 25, 15, 24, 20, 3)
 
@@ -127,50 +127,6 @@ def test_the_plan_is_what_is_written_of_it():
     forward = 0.176e9  # operations for one image, counted by torch.utils.flop_counter
     assert Plan().evaluations() * forward == pytest.approx(3.5e15, rel=0.02)
     assert "FID" not in {row["unit"] for row in rows()}
-
-
-def test_the_record_keeps_what_it_does_not_know(tmp_path):
-    """Rows of other runs and rows without a value stay; a trial says that it was one."""
-    path = book.generated(tmp_path, "large.json")
-    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
-    book.write_json(path, {"rows": [other]})
-    record({}, "no device", root=tmp_path)
-    listed = book.read_json(path)["rows"]
-    assert listed[0] == other and listed[1:] == rows()
-    texts = [row["text"] for row in rows()]
-    record({texts[3]: 0.25}, "a GPU", "; 0.1 of the training", tmp_path)
-    record({texts[3]: 0.125, texts[4]: 7.0}, "a GPU", root=tmp_path)
-    again = book.read_json(path)["rows"]
-    assert [row["text"] for row in again[1:]] == texts
-    assert [row["measured"] for row in again[4:6]] == [0.125, 7.0]
-    assert again[4]["device"] == "a GPU" and again[4]["versions"]["torch"] == torch.__version__
-    assert [row for row in again[1:] if row["measured"] is None] == rows()[:3] + rows()[5:]
-    book.write_json(path, {"rows": again[1:]})
-    shown = "\n".join(pages.large(tmp_path))
-    assert shown.count(pages.NOT_RUN) == len(rows()) - 2 and "0.125 feature Frechet" in shown
-
-
-def test_a_trial_is_marked(tmp_path):
-    text = rows()[3]["text"]
-    record({text: 1.0}, "a GPU", "; 0.1 of the training", tmp_path)
-    (row,) = (
-        r for r in book.read_json(book.generated(tmp_path, "large.json"))["rows"] if r["date"]
-    )
-    assert row["text"] == f"{text}; 0.1 of the training"
-
-
-def test_the_book_lists_the_rows():
-    listed = book.read_json(book.generated(book.ROOT, "large.json"))["rows"]
-    known = [row["text"].split(";")[0] for row in listed]
-    for row in rows():
-        assert known.count(row["text"]) == 1
-
-
-def test_it_asks_for_a_gpu(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["full_flow"])
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match="wants a GPU"):
-        full_flow.main()
 
 
 def test_the_distance_is_that_of_the_classifiers_features(whole):

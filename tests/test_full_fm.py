@@ -1,11 +1,11 @@
-"""Chapter 11's large profile, made small: it learns, goes on where it stopped, and is recorded."""
+"""Chapter 11's large profile, made small: it learns, and goes on where it stopped."""
 
 import pytest
 import torch
 
 from helpers.ctr_metrics import auc
-from tools import book, full_fm, pages
-from tools.full_fm import Plan, build, logits, record, rows, run, train
+from tools import book, full_fm
+from tools.full_fm import Plan, build, logits, rows, run, train
 
 SMALL = Plan(dim=3, hidden=(8,), batch=64, n_epochs=6, lr=0.05, decays=(0.0, 0.3))
 SIZES = (12, 9)
@@ -75,33 +75,3 @@ def test_the_models_are_the_reported_ones():
         "0.9842",
         "0.1482",
     ]
-
-
-def test_the_record_keeps_what_it_does_not_know(tmp_path):
-    path = book.generated(tmp_path, "large.json")
-    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
-    book.write_json(path, {"rows": [other]})
-    record({}, "no device", root=tmp_path)
-    assert book.read_json(path)["rows"] == [other, *rows()]
-    text = rows()[0]["text"]
-    record({text: 0.5}, "a GPU", "; 3 epochs", tmp_path)
-    record({text: 0.75}, "a GPU", root=tmp_path)
-    again = book.read_json(path)["rows"]
-    assert again[1]["text"] == text and again[1]["measured"] == 0.75
-    assert again[1]["device"] == "a GPU" and again[2:] == rows()[1:]
-    book.write_json(path, {"rows": again[1:]})
-    assert "\n".join(pages.large(tmp_path)).count(pages.NOT_RUN) == len(rows()) - 1
-
-
-def test_the_book_lists_the_rows():
-    listed = book.read_json(book.generated(book.ROOT, "large.json"))["rows"]
-    known = [row["text"].split(";")[0] for row in listed]
-    for row in rows():
-        assert known.count(row["text"]) == 1
-
-
-def test_it_asks_for_a_gpu(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["full_fm"])
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match="wants a GPU"):
-        full_fm.main()

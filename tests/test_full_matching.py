@@ -1,12 +1,12 @@
-"""Part II's search on WANDS, made small: it runs, learns, and records its rows."""
+"""Part II's search on WANDS, made small: it runs, and learns."""
 
 import pytest
 import torch
 
 from helpers.data_large import Wands
 from helpers.ranking_metrics import ndcg
-from tools import book, full_matching
-from tools.full_matching import Plan, judged_only, record, rows, run
+from tools import full_matching
+from tools.full_matching import Plan, judged_only, rows, run
 
 KINDS = {"sofa": "couch soft seat cushions", "lamp": "light bulb bright shade"}
 KINDS |= {"rug": "carpet floor woven wool", "desk": "table work office drawers"}
@@ -64,27 +64,3 @@ def test_lists_without_the_unjudged():
     everything = torch.ones(1, 4, dtype=torch.bool)
     found = judged_only(ranking, everything, grades, 3)
     torch.testing.assert_close(found, ndcg(ranking, grades, 3))
-
-
-def test_the_record_keeps_what_it_does_not_know(tmp_path):
-    path = book.generated(tmp_path, "large.json")
-    other = {"chapter": "1. NICE", "text": "something; 3 epochs", "measured": 1.0}
-    book.write_json(path, {"rows": [other]})
-    record({}, "no device", root=tmp_path)
-    listed = book.read_json(path)["rows"]
-    assert listed[0] == other and listed[1:] == rows()
-    text = rows()[1]["text"]
-    record({text: 0.25}, "CPU", "; 0.1 of the training", tmp_path)
-    again = book.read_json(path)["rows"]
-    assert [r["measured"] for r in again[1:4]] == [None, 0.25, None]
-    assert again[2]["text"] == f"{text}; 0.1 of the training"
-    record({text: 0.5}, "CPU", root=tmp_path)
-    again = book.read_json(path)["rows"]
-    assert len(again) == 7 and again[2]["text"] == text and again[2]["measured"] == 0.5
-
-
-def test_the_book_lists_the_rows():
-    known = [r["text"].split(";")[0] for r in book.read_json(
-        book.generated(book.ROOT, "large.json"))["rows"]]  # fmt: skip
-    for row in rows():
-        assert known.count(row["text"]) == 1

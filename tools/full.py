@@ -7,8 +7,6 @@ tenth epoch under ``.cache/full`` and goes on from there when started again.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from tqdm import tqdm
 from helpers import data
 from helpers.flow import Flow, bits_per_dim, dequantize
 from helpers.nice import nice
-from tools import book
+from tools import book, large
 
 EPOCHS, BATCH, LEVELS = 1500, 200, 256  # NICE's, for MNIST
 
@@ -94,9 +92,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="fewer for a trial")
     parser.add_argument("--cpu", action="store_true", help="run without a GPU (takes a day)")
     chosen = parser.parse_args()
-    if not torch.cuda.is_available() and not chosen.cpu:
-        raise SystemExit("make full wants a GPU and found none; --cpu runs all the same, for a day")
-    device = torch.device("cpu" if chosen.cpu else "cuda")
+    device = large.wanted(chosen.cpu, ", for a day")
     v = data.mnist("train", download=True)[0].flatten(1).long().to(device)
     test = data.mnist("test", download=True)[0].flatten(1).long().to(device)
     with tqdm(total=chosen.epochs, unit="epoch") as bar:
@@ -105,19 +101,14 @@ def main() -> None:
             bar.update(epoch + 1 - bar.n)
             bar.set_postfix(valid=f"{score:.1f} nats")
 
-        saved = book.ROOT / ".cache" / "full" / f"nice-mnist-{chosen.epochs}.pt"
+        saved = large.folder(f"nice-mnist-{chosen.epochs}.pt")
         flow, _ = train_nice(v, n_epochs=chosen.epochs, saved=saved, watch=watch)
     reached = nats(flow, test, torch.Generator(device).manual_seed(1))
     bits = bits_per_dim(torch.tensor(reached), test.shape[1], LEVELS).item()
     print(f"test log-likelihood {reached:.2f} nats, {bits:.3f} bits/dim")
     record = book.read_json(book.generated(book.ROOT, "large.json"))
     row = record["rows"][0]
-    row |= {
-        "measured": reached,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
-        "versions": {"torch": torch.__version__, "python": platform.python_version()},
-        "date": datetime.date.today().isoformat(),
-    }
+    row |= large.reached(large.name_of(device), reached)
     if chosen.epochs != EPOCHS:
         row["text"] = f"{row['text'].split(';')[0]}; {chosen.epochs} epochs instead of {EPOCHS}"
     book.write_json(book.generated(book.ROOT, "large.json"), record)

@@ -7,8 +7,6 @@ measured), on a CPU. The graph and every value are kept under ``.cache/full`` an
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +22,7 @@ from helpers.ann.ivf import Ivf
 from helpers.ann.ivfpq import IvfPq
 from helpers.ann.pq import ProductQuantizer
 from helpers.index import recall
-from tools import book
+from tools import book, large
 
 WORDS, QUERIES, K = 400_000, 1000, 10
 EFS, PROBES = (10, 20, 50, 200), (1, 8, 32, 128)
@@ -42,11 +40,10 @@ def rows() -> list[dict]:
     for n_rerank in (0, 100):
         text = f"IVF-PQ, {PARTS} bytes, {PROBES[-1]} probes, {n_rerank} re-ranked"
         listed.append((text, f"recall of the {K} nearest"))
-    empty = dict.fromkeys(("measured", "device", "date", "versions"))
     return [
         {"chapter": CHAPTER, "text": f"GloVe 400k, {text}", "reported": "", "unit": unit}
         | {"data": "real"}
-        | empty
+        | large.WAITING
         for text, unit in listed
     ]
 
@@ -115,37 +112,18 @@ def run(
     return known
 
 
-def record(values: dict[str, float], device: str, note: str = "", root: Path = book.ROOT) -> None:
-    """Put values, by their text, into ``large.json``; rows without a value stay as they are."""
-    content = book.read_json(book.generated(root, "large.json"))
-    listed = content.setdefault("rows", [])
-    known = {row["text"].split(";")[0]: row for row in listed}
-    for new in rows():
-        row = known.get(new["text"])
-        if row is None:
-            listed.append(row := new)
-        if new["text"] in values:
-            versions = {"torch": torch.__version__, "python": platform.python_version()}
-            row |= {"text": new["text"] + note, "measured": values[new["text"]]}
-            row |= {"device": device, "versions": versions}
-            row |= {"date": datetime.date.today().isoformat()}
-    book.write_json(book.generated(root, "large.json"), content)
-
-
 def main() -> None:
     """Load all of GloVe, run, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--words", type=int, default=WORDS, help="fewer for a trial")
     parser.add_argument("--cpu", action="store_true", help="run without a GPU")
     chosen = parser.parse_args()
-    if not torch.cuda.is_available() and not chosen.cpu:
-        raise SystemExit("make full wants a GPU and found none; --cpu runs all the same")
-    device = torch.device("cpu" if chosen.cpu else "cuda")
+    device = large.wanted(chosen.cpu)
     every = tables.glove(chosen.words)[1].to(device)
-    folder = book.ROOT / ".cache" / "full" / f"ann-{chosen.words}"
+    folder = large.folder(f"ann-{chosen.words}")
     values = run(every, folder, say=lambda line: print(line, flush=True))
-    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    record(values, where, "" if chosen.words == WORDS else f"; the first {chosen.words} words")
+    note = "" if chosen.words == WORDS else f"; the first {chosen.words} words"
+    large.record(rows(), values, large.name_of(device), note)
 
 
 if __name__ == "__main__":

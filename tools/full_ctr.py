@@ -12,8 +12,6 @@ measurement: 10 minutes on a CPU, less on a GPU.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ from tqdm import tqdm
 from helpers import calibration, ctr, ctr_metrics, ftrl, train
 from helpers import data_tables as data
 from helpers.embedding import Embedding
-from tools import book
+from tools import book, large
 
 CHAPTER = "10. Click prediction"
 MODELS = ("logistic regression, FTRL", "Poly2, FTRL", "MLP")
@@ -53,8 +51,7 @@ class Plan:
 
 def rows() -> list[dict]:
     """What ``large.json`` shows of this run: its rows, not run yet."""
-    empty = {"data": "real", "reported": ""}
-    empty |= dict.fromkeys(("measured", "device", "date", "versions"))
+    empty = {"data": "real", "reported": ""} | large.WAITING
     return [
         {"chapter": CHAPTER, "text": f"KuaiRand-Pure, {model}: {score}", "unit": ""} | empty
         for model in MODELS
@@ -156,23 +153,6 @@ def run(
     return known
 
 
-def record(values: dict[str, float], device: str, note: str = "", root: Path = book.ROOT) -> None:
-    """Put values, by their text, into ``large.json``; rows without a value stay as they are."""
-    content = book.read_json(book.generated(root, "large.json"))
-    listed = content.setdefault("rows", [])
-    known = {row["text"].split(";")[0]: row for row in listed}
-    for new in rows():
-        row = known.get(new["text"])
-        if row is None:
-            listed.append(row := new)
-        if new["text"] in values:
-            versions = {"torch": torch.__version__, "python": platform.python_version()}
-            row |= {"text": new["text"] + note, "measured": values[new["text"]]}
-            row |= {"device": device, "versions": versions}
-            row |= {"date": datetime.date.today().isoformat()}
-    book.write_json(book.generated(root, "large.json"), content)
-
-
 def main() -> None:
     """Load KuaiRand-Pure, run, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -184,13 +164,13 @@ def main() -> None:
     ids, sizes, labels = fields(data.kuairand("random", download=True))
     ids, labels = (x[: round(chosen.share * len(x))].to(device) for x in (ids, labels))
     plan = Plan(share=chosen.share)
-    folder = book.ROOT / ".cache" / "full" / f"ctr-{chosen.share:g}"
+    folder = large.folder(f"ctr-{chosen.share:g}")
     with tqdm(total=plan.n_rows(len(ids) * 4 // 5), unit=" rows", unit_scale=True) as bar:
         values = run(ids, sizes, labels, plan, folder, bar.update)
     for text, value in values.items():
         print(f"{text}: {value:.4g}")
-    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    record(values, where, "" if chosen.share == 1 else f"; {chosen.share:g} of the rows")
+    note = "" if chosen.share == 1 else f"; {chosen.share:g} of the rows"
+    large.record(rows(), values, large.name_of(device), note)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-import datetime
 import math
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +29,7 @@ from helpers import data, ddpm, ode, rectified_flow
 from helpers.metrics import frechet
 from helpers.nets import mlp
 from helpers.unet import UNet, conv
-from tools import book
+from tools import book, large
 
 STEPS = (10, 20, 50, 100, 1000)
 CIFAR = {  # FID, DDIM's table 1: by eta, in the order of STEPS
@@ -90,7 +88,7 @@ def rows() -> list[dict]:
             one = words == "1 step"
             listed.append((flow, f"{words}, {when} reflow", reported if one else "", unit))
     names = ("chapter", "text", "reported", "unit")
-    empty = {"data": "real"} | dict.fromkeys(("measured", "device", "date", "versions"))
+    empty = {"data": "real"} | large.WAITING
     listed = [(c, f"Fashion-MNIST, {text}", *others) for c, text, *others in listed]
     return [dict(zip(names, row, strict=True)) | empty for row in listed]
 
@@ -252,32 +250,13 @@ def run(
     return known
 
 
-def record(values: dict[str, float], device: str, note: str = "", root: Path = book.ROOT) -> None:
-    """Put values, by their text, into ``large.json``; rows without a value stay as they are."""
-    content = book.read_json(book.generated(root, "large.json"))
-    listed = content.setdefault("rows", [])
-    known = {row["text"].split(";")[0]: row for row in listed}
-    for new in rows():
-        row = known.get(new["text"])
-        if row is None:
-            listed.append(row := new)
-        if new["text"] in values:
-            versions = {"torch": torch.__version__, "python": platform.python_version()}
-            row |= {"text": new["text"] + note, "measured": values[new["text"]]}
-            row |= {"device": device, "versions": versions}
-            row |= {"date": datetime.date.today().isoformat()}
-    book.write_json(book.generated(root, "large.json"), content)
-
-
 def main() -> None:
     """Load Fashion-MNIST, run, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--share", type=float, default=1.0, help="of the training, for a trial")
     parser.add_argument("--cpu", action="store_true", help="run without a GPU (takes days)")
     chosen = parser.parse_args()
-    if not torch.cuda.is_available() and not chosen.cpu:
-        raise SystemExit("make full wants a GPU and found none; --cpu runs all the same, for days")
-    device = torch.device("cpu" if chosen.cpu else "cuda")
+    device = large.wanted(chosen.cpu, ", for days")
 
     def load(split: str) -> tuple[Tensor, Tensor]:
         images, labels = data.fashion_mnist(split, download=True)
@@ -286,13 +265,13 @@ def main() -> None:
     plan, share = Plan(), chosen.share
     names = ("n_classifier", "n_train", "n_reflow")
     plan = replace(plan, **{name: max(1, round(share * getattr(plan, name))) for name in names})
-    folder = book.ROOT / ".cache" / "full" / f"flow-{share:g}"
+    folder = large.folder(f"flow-{share:g}")
     with tqdm(total=plan.evaluations(), unit=" images", unit_scale=True) as bar:
         values = run(load("train"), load("test"), plan, folder, bar.update)
     for text, value in values.items():
         print(f"{text}: {value:.4g}")
-    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    record(values, where, "" if share == 1 else f"; {share:g} of the training")
+    note = "" if share == 1 else f"; {share:g} of the training"
+    large.record(rows(), values, large.name_of(device), note)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ of three layers of 400; a minute or two on a GPU, ten on one thread.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from helpers.ctr_metrics import auc, log_loss
 from helpers.deep_fm import DeepFM
 from helpers.embedding import Embedding
 from helpers.fm import FM
-from tools import book
+from tools import book, large
 
 REPORTED = {"FM": (0.9671, 0.2065), "DeepFM": (0.9842, 0.1482)}
 
@@ -43,8 +41,7 @@ class Plan:
 
 def rows() -> list[dict]:
     """What ``large.json`` shows of this run: its rows, not run yet."""
-    empty = {"chapter": "11. FM", "data": "real, proxy labels"}
-    empty |= dict.fromkeys(("measured", "device", "date", "versions"))
+    empty = {"chapter": "11. FM", "data": "real, proxy labels"} | large.WAITING
     found = []
     for name, values in REPORTED.items():
         for unit, value in zip(("AUC", "log loss"), values, strict=True):
@@ -137,36 +134,17 @@ def run(
     return chosen
 
 
-def record(values: dict[str, float], device: str, note: str = "", root: Path = book.ROOT) -> None:
-    """Put values, by their text, into ``large.json``; rows without a value stay as they are."""
-    content = book.read_json(book.generated(root, "large.json"))
-    listed = content.setdefault("rows", [])
-    known = {row["text"].split(";")[0]: row for row in listed}
-    for new in rows():
-        row = known.get(new["text"])
-        if row is None:
-            listed.append(row := new)
-        if new["text"] in values:
-            versions = {"torch": torch.__version__, "python": platform.python_version()}
-            row |= {"text": new["text"] + note, "measured": values[new["text"]]}
-            row |= {"device": device, "versions": versions}
-            row |= {"date": datetime.date.today().isoformat()}
-    book.write_json(book.generated(root, "large.json"), content)
-
-
 def main() -> None:
     """Load Frappe, run, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--epochs", type=int, default=Plan.n_epochs, help="fewer for a trial")
     parser.add_argument("--cpu", action="store_true", help="run without a GPU")
     chosen = parser.parse_args()
-    if not torch.cuda.is_available() and not chosen.cpu:
-        raise SystemExit("make full wants a GPU and found none; --cpu runs all the same")
-    device = torch.device("cpu" if chosen.cpu else "cuda")
+    device = large.wanted(chosen.cpu)
     tables = data_large.frappe()
     parts = [(part.fields.to(device), part.click.double().to(device)) for part in tables]
     plan = Plan(n_epochs=chosen.epochs)
-    folder = book.ROOT / ".cache" / "full" / f"fm-frappe-{chosen.epochs}"
+    folder = large.folder(f"fm-frappe-{chosen.epochs}")
     with tqdm(total=len(REPORTED) * len(plan.decays) * plan.n_epochs, unit="epoch") as bar:
 
         def watch(reached: float) -> None:
@@ -176,9 +154,8 @@ def main() -> None:
         values = run(parts, tables[0].sizes, plan, folder, watch)
     for text, value in values.items():
         print(f"{text}: {value:.4f}")
-    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    whole = chosen.epochs == Plan.n_epochs
-    record(values, where, "" if whole else f"; {chosen.epochs} epochs")
+    note = "" if chosen.epochs == Plan.n_epochs else f"; {chosen.epochs} epochs"
+    large.record(rows(), values, large.name_of(device), note)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ The cost, an estimate and no measurement: ten minutes on two cores.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,7 +24,7 @@ from helpers.matching import TwoTower, in_batch_loss
 from helpers.matching_fusion import reciprocal_rank_fusion
 from helpers.ranking_metrics import dcg, ndcg
 from helpers.tokens import tokenize
-from tools import book
+from tools import large
 
 CHAPTER, UNIT = "7. Matching", "nDCG@10"
 SYSTEMS = ("BM25", "two towers", "hybrid (RRF)")
@@ -49,7 +46,7 @@ class Plan:
 
 def rows() -> list[dict]:
     """What ``large.json`` shows of this run: its rows, not run yet."""
-    empty = dict.fromkeys(("measured", "device", "date", "versions")) | {"data": "real"}
+    empty = large.WAITING | {"data": "real"}
     return [
         {"chapter": CHAPTER, "text": f"WANDS, {s}, {c}", "reported": "", "unit": UNIT} | empty
         for c in COUNTED
@@ -130,23 +127,6 @@ def run(shop: data.Wands, plan: Plan, watch: Watch = lambda steps: None) -> dict
     return {row["text"]: values[row["text"]] for row in rows()}
 
 
-def record(values: dict[str, float], device: str, note: str = "", root: Path = book.ROOT) -> None:
-    """Put values, by their text, into ``large.json``; rows without a value stay as they are."""
-    content = book.read_json(book.generated(root, "large.json"))
-    listed = content.setdefault("rows", [])
-    known = {row["text"].split(";")[0]: row for row in listed}
-    for new in rows():
-        row = known.get(new["text"])
-        if row is None:
-            listed.append(row := new)
-        if new["text"] in values:
-            versions = {"torch": torch.__version__, "python": platform.python_version()}
-            row |= {"text": new["text"] + note, "measured": values[new["text"]]}
-            row |= {"device": device, "versions": versions}
-            row |= {"date": datetime.date.today().isoformat()}
-    book.write_json(book.generated(root, "large.json"), content)
-
-
 def main() -> None:
     """Download WANDS, run, record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -157,7 +137,8 @@ def main() -> None:
         values = run(data.wands(download=True), plan, bar.update)
     for text, value in values.items():
         print(f"{text}: {value:.4f}")
-    record(values, "CPU", "" if share == 1 else f"; {share:g} of the training")
+    note = "" if share == 1 else f"; {share:g} of the training"
+    large.record(rows(), values, "CPU", note)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from helpers.bm25_postings import Counts, Postings
+from helpers.bm25_counts import Counts
+from helpers.bm25_postings import Postings
 
 
 def check(k1: float, b: float) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Hashable, Sequence
 
 import torch
 
-from helpers.bm25_postings import Counts, Postings
+from helpers.bm25_counts import Counts
+from helpers.bm25_postings import Postings
 
 
 class QueryLikelihood(Postings):

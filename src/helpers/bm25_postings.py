@@ -10,55 +10,12 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from helpers.bm25_counts import Counts
 
 BLOCKS = 32  # numbers that share a maximum while the best are looked for
+FEW = 500  # so many numbers are added faster by indexing than one by one
 FULL = 8  # words that more than one document in so many holds are kept as full rows
-
-
-class Counts:
-    """How often each word stands in each document.
-
-    Parameters
-    ----------
-    documents : N sequences of words (str, or anything that hashes); a document may be empty.
-
-    Attributes
-    ----------
-    vocabulary : word -> 0 ... V - 1, in the order of first appearance
-    starts : (V + 1,) int64; word v's postings are starts[v] to starts[v + 1]
-    rows : (P,) int64, their documents, rising within a word
-    counts : (P,) float64, how often the word stands there
-    lengths : (N,) float64, words in each document
-
-    Raises
-    ------
-    ValueError : no documents, no words in any, or a str where a sequence of words should be.
-    """
-
-    def __init__(self, documents: Sequence[Sequence[Hashable]]) -> None:
-        if any(isinstance(document, str) for document in documents):
-            raise ValueError("documents must be sequences of words, got a str: tokenize it first")
-        number: dict[Hashable, int] = {}
-        words = [number.setdefault(word, len(number)) for doc in documents for word in doc]
-        if not words:
-            raise ValueError(f"documents must hold a word, got {len(documents)} without any")
-        sizes = torch.tensor([len(document) for document in documents])
-        n, self.vocabulary, self.lengths = len(documents), number, sizes.double()
-        at = torch.repeat_interleave(torch.arange(n), sizes)
-        pairs, counts = (torch.tensor(words) * n + at).unique(return_counts=True)
-        self.rows, self.counts = pairs % n, counts.double()
-        df = torch.bincount(pairs // n, minlength=len(number))
-        self.starts = functional.pad(df.cumsum(0), (1, 0))
-
-    @property
-    def document_counts(self) -> Tensor:
-        """In how many documents each word stands, (V,) float64."""
-        return self.starts.diff().double()
-
-    def spread(self, values: Tensor) -> Tensor:
-        """One value for each word (V,) given to each of its postings, (P,)."""
-        return values.repeat_interleave(self.starts.diff())
 
 
 class Postings:
@@ -104,23 +61,38 @@ class Postings:
             raise ValueError("query must be a sequence of words, got a str: tokenize it first")
         return [v for word in query if (v := self.vocabulary.get(word)) is not None]
 
-    def _sum(self, row: np.ndarray, query: Sequence[Hashable]) -> None:
-        """Write a query's scores into a row, which ends with -inf up to a full block."""
+    def _sum(self, row: np.ndarray, query: Sequence[Hashable]) -> np.ndarray | None:
+        """Write a query's scores into a row, which ends with -inf up to a full block.
+
+        Gives the documents of its rarest word, if there is one without a full row.
+        """
         found, full = self.numbers(query), self._full
-        long = [full[v] for v in found if v in full]
+        long, short = [], []
+        for v in found:
+            some = full.get(v)
+            if some is None:
+                short.append(self._each[v])
+            else:
+                long.append(some)
         if len(long) > 1:
             np.add(long[0], long[1], out=row)
         elif long:
             row[:] = long[0]
         else:
             row[: self.n_documents], row[self.n_documents :] = 0, -np.inf
-        for other in long[2:]:
-            row += other
-        for v in found:
-            if v not in full:
-                np.add.at(row, *self._each[v])
+        for some in long[2:]:
+            row += some
+        rarest = None
+        for rows, values in short:
+            if len(rows) < FEW:
+                row[rows] += values  # they are distinct
+            else:
+                np.add.at(row, rows, values)
+            if rarest is None or len(rows) < len(rarest):
+                rarest = rows
         if self.known is not None:
             row[: self.n_documents] += len(found) * self.known.numpy()
+        return rarest
 
     def scores(self, queries: Sequence[Sequence[Hashable]]) -> Tensor:
         """Scores (Q, N) of all documents for queries, Q sequences of words."""
@@ -157,24 +129,35 @@ class Postings:
         row = np.empty(-(-n // BLOCKS) * BLOCKS, self.values.numpy().dtype)
         scores, ids = np.empty((len(queries), k), row.dtype), np.empty((len(queries), k), np.int64)
         for i, query in enumerate(queries):
-            self._sum(row, query)
-            scores[i], ids[i] = best(row, k)
+            rarest = self._sum(row, query)
+            likely = rarest if rarest is not None and len(rarest) >= k else None
+            scores[i], ids[i] = best(row, k, likely)
         return torch.from_numpy(scores), torch.from_numpy(ids)
 
 
-def best(row: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def best(
+    row: np.ndarray, k: int, likely: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The k largest numbers of a row (N,) in order, and where they stand: (k,) each.
 
-    N must be a multiple of BLOCKS. At least k numbers reach the k-th largest of the maxima of N /
-    BLOCKS blocks, and hardly more do, so that sorting is left for a few.
+    The k-th largest of some of the numbers is no larger than that of all, so only what reaches it
+    needs sorting. likely : where large numbers are, at least k of them; where that leaves too many,
+    or is None, the maxima of N / BLOCKS blocks stand in. N must be a multiple of BLOCKS.
     """
-    low = -np.inf
-    if (n_blocks := len(row) // BLOCKS) >= k:
-        maxima = np.maximum.reduce(row.reshape(BLOCKS, n_blocks))
-        maxima.partition(n_blocks - k)
-        low = maxima[n_blocks - k]
+    n_blocks = len(row) // BLOCKS
+    if likely is not None:
+        some = row[likely]
+    elif n_blocks >= k:
+        some = np.maximum.reduce(row.reshape(BLOCKS, n_blocks))
+    else:
+        some = row.copy()
+    some.partition(len(some) - k)
+    low = some[len(some) - k]
     (found,) = (row >= low).nonzero()
-    if len(found) > 2 * BLOCKS * k:  # so many equal ones: any of them will do
+    if len(found) > 2 * BLOCKS * k:
+        if likely is not None:
+            return best(row, k)
+        # So many equal ones: any of them will do.
         found = np.concatenate([(row > low).nonzero()[0], (row == low).nonzero()[0][:k]])
     values = row[found]
     order = (-values).argsort()[:k]

@@ -103,7 +103,7 @@ def distances_to(queries: Tensor, vectors: Tensor, ids: Tensor) -> Tensor:
 
     Computed from differences, so exact to rounding; ``inf`` where an id is -1.
     """
-    apart = vectors[ids.clamp(min=0)] - queries[:, None]
+    apart = vectors[ids.clamp(min=0)].sub_(queries[:, None])
     return apart.square_().sum(2).masked_fill_(ids < 0, math.inf)
 
 

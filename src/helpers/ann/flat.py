@@ -3,12 +3,16 @@
 N vectors, Q queries, D dimensions. Distances are squared L2.
 """
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from helpers.index import check_allowed, check_search, check_vectors, nearest, rerank
 
 GROUP = 32  # columns that share a minimum
+PENDING = 8  # blocks whose best groups wait to be compared with each other
 
 
 class Flat:
@@ -16,14 +20,15 @@ class Flat:
 
     Parameters
     ----------
-    block : (queries, vectors) that meet at a time. Beyond its input and output a search needs
-        memory for one block of distances and for k of each row and block.
+    block : (queries, vectors) that meet at a time; vectors are rounded up to whole groups of 32.
+        Beyond its input and output a search needs memory for one block of distances, and for
+        8 k groups of each of its rows.
     """
 
     def __init__(self, block: tuple[int, int] = (512, 4096)) -> None:
         if len(block) != 2 or min(block) < 1:
             raise ValueError(f"block must be two numbers of at least 1, got {block}")
-        self.block = block
+        self.block = block[0], block[1] + -block[1] % GROUP
         self.vectors: Tensor | None = None
 
     def build(self, vectors: Tensor) -> "Flat":
@@ -50,38 +55,56 @@ class Flat:
         wide = self.wide
         if allowed is not None:
             ids, wide = ids[allowed], wide[allowed]
-        asked = torch.cat([-2 * (queries - self.centre), queries.new_ones(len(queries), 1)], 1)
-        n_rows, n_columns = self.block
-        found = []
-        for q in asked.split(n_rows):
-            best = [
-                smallest(q @ x.T, i, k)
-                for x, i in zip(wide.split(n_columns), ids.split(n_columns), strict=True)
-            ]
-            scores, names = (torch.cat(parts, 1) for parts in zip(*best, strict=True))
-            found.append(nearest(scores, names, k)[1])
         self.n_distances = torch.full((len(queries),), len(ids), device=queries.device)
+        names = pad(ids, (0, -len(ids) % GROUP), value=-1).view(-1, GROUP)
+        asked = torch.cat([-2 * (queries - self.centre), queries.new_ones(len(queries), 1)], 1)
+        room = queries.new_empty(min(self.block[0], len(queries)) * min(self.block[1], len(wide)))
+        found = []
+        for q in asked.split(self.block[0]):
+            best = []
+            for start in range(0, len(wide), self.block[1]):
+                x = wide[start : start + self.block[1]]
+                # Into the same place each time: fresh memory costs as much as the short product.
+                scores = torch.mm(q, x.T, out=room[: len(q) * len(x)].view(len(q), len(x)))
+                best.append(leading(scores, k, start // GROUP))
+                if len(best) == PENDING:
+                    best = [merged(best, k)]
+            _, scores, groups = merged(best, k)
+            found.append(nearest(scores.flatten(1), names[groups].flatten(1), k)[1])
         # k of a row from differences: no cancellation, and the order they give.
         return rerank(queries, self.vectors, torch.cat(found), k)[:2]
 
 
-def smallest(scores: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest of scores (Q, L), any order, and their ids (L,): (Q, min(k, L)) each.
+def leading(scores: Tensor, k: int, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """The k groups of 32 columns of scores (Q, L) whose least are smallest; all, if they are fewer.
 
-    One pass takes the least of every 32 neighbouring columns. The k smallest of a row lie in the
-    k groups whose least are smallest: each other group's least has k smaller ones before it.
+    The k smallest of a row lie in them: any other group's least has k smaller ones before it.
+
+    Returns
+    -------
+    least (Q, G), all their scores (Q, G, 32), and their numbers (Q, G), counted from ``start``.
+    A last group that is not full is filled up with inf.
     """
-    n = scores.shape[1]
-    n_groups = n // GROUP
-    if n_groups < 2 * k:
-        found, at = scores.topk(min(k, n), 1, largest=False, sorted=False)
-        return found, ids[at]
-    tail, tail_ids = scores[:, n_groups * GROUP :], ids[n_groups * GROUP :]
-    groups = scores[:, : n_groups * GROUP].unflatten(1, (n_groups, GROUP))
-    best = groups.amin(2).topk(k, 1, largest=False, sorted=False).indices
-    kept = groups.gather(1, best[:, :, None].expand(-1, -1, GROUP)).flatten(1)
-    names = (best[:, :, None] * GROUP + torch.arange(GROUP, device=ids.device)).flatten(1)
-    kept = torch.cat([kept, tail], 1)
-    names = torch.cat([ids[names], tail_ids.expand(len(scores), -1)], 1)
-    found, at = kept.topk(k, 1, largest=False, sorted=False)
-    return found, names.gather(1, at)
+    short = -scores.shape[1] % GROUP
+    if short:
+        scores = pad(scores, (0, short), value=math.inf)
+    groups = scores.unflatten(1, (-1, GROUP))
+    n = min(k, groups.shape[1])
+    least, best = groups.amin(2).topk(n, 1, largest=False, sorted=False)
+    return least, groups[row_numbers(best), best], best + start
+
+
+def merged(parts: list[tuple[Tensor, Tensor, Tensor]], k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The k best groups of all blocks, as one (least, scores, groups).
+
+    parts : of each block what :func:`leading` gives, (Q, G), (Q, G, 32), (Q, G).
+    """
+    least, scores, groups = (torch.cat(columns, 1) for columns in zip(*parts, strict=True))
+    n = min(k, least.shape[1])
+    least, best = least.topk(n, 1, largest=False, sorted=False)
+    return least, scores[row_numbers(best), best], groups.gather(1, best)
+
+
+def row_numbers(columns: Tensor) -> Tensor:
+    """0 ... Q - 1 as (Q, 1), to go with columns (Q, G) as an index."""
+    return torch.arange(len(columns), device=columns.device)[:, None]

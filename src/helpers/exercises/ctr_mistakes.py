@@ -71,6 +71,12 @@ def _step(z, n, g, alpha, beta, l1, pull=_pull, rate=_rate, more=lambda n, g: n 
     return new, m
 
 
+def _step_with_new_n(z, n, g, alpha, beta, l1):
+    m = n + g**2
+    weight = -_pull(z, l1) / _rate(m, alpha, beta)
+    return z + g - (m.sqrt() - n.sqrt()) / alpha * weight, m
+
+
 STEP = (
     Mistake("You leave out the proximal term: z also loses sigma times the weight it had.",
             but(_step, keep=0.0)),
@@ -93,6 +99,10 @@ STEP = (
             but(_step, sigma=lambda n, m, g, alpha: g.abs() / alpha)),
     Mistake("z gains the gradient; yours loses it.",
             lambda z, n, g, alpha, beta, l1: _step(z, n, -g, alpha, beta, l1)),
+    Mistake("The weight is the one that made the gradient: take it from the n before the row.",
+            _step_with_new_n),
+    Mistake("Between -l1 and l1 the weight is 0; yours goes on and changes its sign there.",
+            but(_step, pull=lambda z, l1: z - z.sign() * l1)),
 )  # fmt: skip
 
 
@@ -112,6 +122,11 @@ def _price(bids, p, reserve, rank=lambda bids, p: bids * p, own=0, over="winner"
     return cost
 
 
+def _price_by_candidate(bids, p, reserve):
+    slot = (bids * p).argsort(1, descending=True).argsort(1)
+    return _price(bids, p, reserve).gather(1, slot)
+
+
 PRICE = (
     Mistake("The winner pays its own bid in yours; charge what the next score makes necessary.",
             but(_price, own=1)),
@@ -128,6 +143,10 @@ PRICE = (
             "next score.", but(_price, least=lambda below, reserve: below)),
     Mistake("The reserve is a floor under the next score, not an addition to it.",
             but(_price, least=lambda below, reserve: below + reserve)),
+    Mistake("The scores are in the order of the slots, your divisor is not: gather p, too.",
+            lambda bids, p, reserve: _price(bids, p, reserve, over="") / p),
+    Mistake("Your prices stand in the candidates' order; asked are the slots', the top one first.",
+            _price_by_candidate),
 )  # fmt: skip
 
 
