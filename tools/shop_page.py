@@ -93,7 +93,7 @@ def ladder(world: shop.Shop, log: Log) -> tuple[str, list[tuple[str, float, floa
         known = known + part
         rows.append((name, part.var().item(), scored_auc(known, p, 1 - p)))
     total = sum(parts.values()).var().item()
-    lines = [("Known", ">Variance it adds", ">AUC of what is known")]
+    lines = [("Known", ">Variance of the part", ">AUC of what is known")]
     lines += [("popularity of the item", "", f"{scored_auc(popular, p, 1 - p):.3f}")]
     lines += [(n, f"{v:.2f}" if v else "", f"{a:.3f}") for n, v, a in rows]
     lines += [("all, exactly", f"{total:.2f}", f"{world.bayes(log).auc:.3f}")]
