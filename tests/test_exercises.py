@@ -388,7 +388,8 @@ def _requirements(*names):
         if name not in found and name in INSTALLED:
             found.add(name)
             needs = [Requirement(r) for r in metadata.requires(name) or []]
-            waiting += [canonicalize_name(r.name) for r in needs if not r.marker]
+            here = [r for r in needs if not r.marker or r.marker.evaluate({"extra": ""})]
+            waiting += [canonicalize_name(r.name) for r in here]
     return found
 
 

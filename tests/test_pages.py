@@ -411,9 +411,11 @@ def controls_that_do_nothing(tab, figure) -> list[str]:
                 control.press("ArrowLeft" if at_end else "ArrowRight")
             else:
                 control.click()
-            tab.wait_for_timeout(300)
-            playing = figure.evaluate(PICTURE) != before
-            if playing:
+            for _ in range(15):  # a busy machine draws late
+                tab.wait_for_timeout(100)
+                if figure.evaluate(PICTURE) != before:
+                    break
+            if figure.evaluate(PICTURE) != before:
                 idle.discard(number)
             still_picture(tab, figure, control)
     return [controls.nth(n).evaluate("(c) => c.outerHTML.slice(0, 160)") for n in sorted(idle)]
