@@ -391,19 +391,21 @@ def controls_that_do_nothing(tab, figure) -> list[str]:
     """Move every control of a figure; those that never change its canvases.
 
     Some do nothing at first (a choice that is made already, a step beyond the end), so there are
-    three rounds, with the first slider in another place in each.
+    four rounds, with the first slider in another place in each.
     """
     controls = figure.locator("input[type=range], button, select")
     idle = set(range(controls.count()))
     assert idle
     slider = figure.locator("input[type=range]").first
-    for key in ("Home", "PageUp", "End"):
+    for key in (None, "PageUp", "End", "Home"):
         for number in range(controls.count()):
             control = controls.nth(number)
-            if number not in idle or not control.is_visible() or control.is_disabled():
+            if number not in idle or not control.is_visible():
                 continue
-            if slider.is_visible() and key != "Home":
+            if slider.is_visible() and key:
                 slider.press(key)
+            if control.is_disabled():
+                continue
             before = still_picture(tab, figure)
             control.scroll_into_view_if_needed()
             if control.evaluate("(c) => c.type === 'range'"):
