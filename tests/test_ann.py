@@ -93,6 +93,16 @@ def test_flat_distances_survive_a_far_origin():
     assert torch.equal(ids[:, 0], torch.arange(20))
 
 
+def test_flat_hands_gradients_on():
+    """Queries and vectors straight from a model: |q - x|^2 has the slope 2 (q - x) in q."""
+    queries, vectors = points(3, 4).requires_grad_(), points(90, 4, seed=1).requires_grad_()
+    distances, ids = Flat((2, 64)).build(vectors).search(queries, 2)
+    assert torch.equal(ids, truth(queries.detach(), vectors.detach(), 2)[1])
+    distances.sum().backward()
+    expected = 2 * (queries[:, None] - vectors[ids]).sum(1)
+    torch.testing.assert_close(queries.grad, expected.detach())
+
+
 def test_flat_filter():
     queries, vectors = points(5, 3), points(300, 3, seed=1)
     allowed = torch.arange(300) % 3 == 0

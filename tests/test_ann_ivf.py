@@ -181,6 +181,21 @@ def test_adc_is_short_by_the_distortion():
         assert true.item() == pytest.approx((short + inside).item(), abs=1e-9)
 
 
+def test_adc_is_short_on_average_with_many_parts():
+    """(13.15) over all vectors; the vectors of one whole code do not have its centres for mean."""
+    x, q = points(3000, 6), points(6, seed=1)
+    parts = []
+    for part in x.split(2, 1):
+        centroids = kmeans.kmeans(part, 4, 300, generator=generator())
+        parts.append(centroids[brute(part, centroids).argmin(1)])
+    decoded = torch.cat(parts, 1)
+    true, short, lost = (d.square().sum(1) for d in (x - q, decoded - q, x - decoded))
+    assert true.mean().item() == pytest.approx((short + lost).mean().item(), abs=1e-9)
+    _, code = decoded.unique(dim=0, return_inverse=True)
+    gaps = torch.zeros(code.max() + 1, dtype=x.dtype).index_add(0, code, true - short - lost)
+    assert (gaps / code.bincount()).abs().max() > 0.1
+
+
 def test_distortion_by_hand():
     quantizer, vectors = fitted()
     decoded = quantizer.decode(quantizer.encode(vectors))

@@ -65,7 +65,8 @@ class Flat:
             for start in range(0, len(wide), self.block[1]):
                 x = wide[start : start + self.block[1]]
                 # Into the same place each time: fresh memory costs as much as the short product.
-                scores = torch.mm(q, x.T, out=room[: len(q) * len(x)].view(len(q), len(x)))
+                with torch.no_grad():  # they only choose; the distances returned carry gradients
+                    scores = torch.mm(q, x.T, out=room[: len(q) * len(x)].view(len(q), len(x)))
                 best.append(leading(scores, k, start // GROUP))
                 if len(best) == PENDING:
                     best = [merged(best, k)]
