@@ -6,6 +6,7 @@ Shapes: N documents, V words, P postings (pairs of a word and a document that ho
 """
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +15,14 @@ from torch import Tensor
 from helpers.bm25_counts import Counts
 
 BLOCKS = 32  # numbers that share a maximum while the best are looked for
-FEW = 500  # so many numbers are added faster by indexing than one by one
-FULL = 8  # words that more than one document in so many holds are kept as full rows
+FEW = 256  # so many numbers are added faster by indexing than one by one
+FULL = 12  # words that more than one document in so many holds are kept as full rows
 
 
 class Postings:
     """Numbers on the postings, and the search that adds them up.
 
-    Adding a full row of N numbers is faster than adding an eighth of them one by one, so the few
+    Adding a full row of N numbers is faster than adding a twelfth of them one by one, so the few
     words that more documents than that hold have rows of their own. On a CPU the sums are made with
     numpy, which spends less than torch on a small array; elsewhere they are one sparse product.
 
@@ -34,13 +35,16 @@ class Postings:
         self.starts, self.rows, self.values, self.known = counts.starts, counts.rows, values, known
         sizes, n = self.starts.diff().tolist(), self.n_documents
         each = zip(self.rows.split(sizes), values.split(sizes), strict=True)
-        self._each = [(rows.numpy(), some.numpy()) for rows, some in each]
-        frequent = [v for v, size in enumerate(sizes) if size * FULL > n]
-        full = np.zeros((len(frequent), -(-n // BLOCKS) * BLOCKS), values.numpy().dtype)
-        full[:, n:] = -np.inf  # what fills the last block is never found
-        for row, v in zip(full, frequent, strict=True):
-            row[self._each[v][0]] = self._each[v][1]
-        self._full = dict(zip(frequent, full, strict=True))
+        # For each word its documents and numbers, or None and a full row.
+        self._words: dict[Hashable, tuple[np.ndarray | None, np.ndarray]] = {}
+        for word, (rows, some) in zip(self.vocabulary, each, strict=True):
+            if len(rows) * FULL <= n:
+                self._words[word] = rows.numpy(), some.numpy()
+                continue
+            full = np.zeros(-(-n // BLOCKS) * BLOCKS, some.numpy().dtype)
+            full[n:] = -np.inf  # what fills the last block is never found
+            full[rows.numpy()] = some.numpy()
+            self._words[word] = None, full
         self._matrix: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Postings":
@@ -48,41 +52,29 @@ class Postings:
         words = torch.repeat_interleave(self.starts.diff())
         where, shape = (
             torch.stack([self.rows, words]).to(device),
-            (self.n_documents, len(self._each)),
+            (self.n_documents, len(self.vocabulary)),
         )
         self._matrix = torch.sparse_coo_tensor(
             where, self.values.to(device), shape, check_invariants=True
         ).coalesce()
         return self
 
-    def numbers(self, query: Sequence[Hashable]) -> list[int]:
-        """The numbers of a query's words; words that no document holds are left out."""
-        if isinstance(query, str):
-            raise ValueError("query must be a sequence of words, got a str: tokenize it first")
-        return [v for word in query if (v := self.vocabulary.get(word)) is not None]
-
     def _sum(self, row: np.ndarray, query: Sequence[Hashable]) -> np.ndarray | None:
         """Write a query's scores into a row, which ends with -inf up to a full block.
 
         Gives the documents of its rarest word, if there is one without a full row.
         """
-        found, full = self.numbers(query), self._full
-        long, short = [], []
-        for v in found:
-            some = full.get(v)
-            if some is None:
-                short.append(self._each[v])
-            else:
-                long.append(some)
+        found, long, short, rarest = look_up(query, self._words), [], [], None
+        for one in found:
+            (long if one[0] is None else short).append(one)
         if len(long) > 1:
-            np.add(long[0], long[1], out=row)
+            np.add(long[0][1], long[1][1], out=row)
         elif long:
-            row[:] = long[0]
+            row[:] = long[0][1]
         else:
             row[: self.n_documents], row[self.n_documents :] = 0, -np.inf
-        for some in long[2:]:
+        for _, some in long[2:]:
             row += some
-        rarest = None
         for rows, values in short:
             if len(rows) < FEW:
                 row[rows] += values  # they are distinct
@@ -103,9 +95,9 @@ class Postings:
             for row, query in zip(held, queries, strict=True):
                 self._sum(row, query)
             return torch.from_numpy(held[:, : self.n_documents])
-        found = [self.numbers(query) for query in queries]
         counts = torch.zeros(self._matrix.shape[1], len(queries))
-        for column, some in zip(counts.T, found, strict=True):
+        for column, query in zip(counts.T, queries, strict=True):
+            some = look_up(query, self.vocabulary)
             column.index_add_(0, torch.tensor(some, dtype=torch.long), torch.ones(len(some)))
         counts = counts.to(self._matrix)
         scores = (self._matrix @ counts).T
@@ -130,7 +122,7 @@ class Postings:
         scores, ids = np.empty((len(queries), k), row.dtype), np.empty((len(queries), k), np.int64)
         for i, query in enumerate(queries):
             rarest = self._sum(row, query)
-            likely = rarest if rarest is not None and len(rarest) >= k else None
+            likely = rarest[: max(k, FEW)] if rarest is not None and len(rarest) >= k else None
             scores[i], ids[i] = best(row, k, likely)
         return torch.from_numpy(scores), torch.from_numpy(ids)
 
@@ -160,8 +152,15 @@ def best(
         # So many equal ones: any of them will do.
         found = np.concatenate([(row > low).nonzero()[0], (row == low).nonzero()[0][:k]])
     values = row[found]
-    order = (-values).argsort()[:k]
+    order = values.argsort()[: -k - 1 : -1]
     return values[order], found[order]
+
+
+def look_up(query: Sequence[Hashable], table: dict[Hashable, Any]) -> list[Any]:
+    """What a table holds for the words of a query; words that it doesn't know are left out."""
+    if isinstance(query, str):
+        raise ValueError("query must be a sequence of words, got a str: tokenize it first")
+    return [found for word in query if (found := table.get(word)) is not None]
 
 
 def _check(queries: Sequence[Sequence[Hashable]]) -> None:
