@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from benchmarks import losses, nice, samplers, solvers, timing
+from benchmarks import losses, nice, samplers, solvers
 from benchmarks.timing import ratio
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # normflows' own
@@ -29,19 +29,6 @@ def test_every_comparison_runs(monkeypatch):
     rows = list(nice.measure())
     assert len(rows) == 7
     assert all(set(row) == KEYS for row in rows)
-
-
-@pytest.fixture
-def outcomes(monkeypatch):
-    """Comparisons without the clock: what both sides gave, in the order they were compared."""
-    found = []
-
-    def once(ours, theirs, **_):
-        found.append((ours(), theirs()))
-        return 1.0, (1.0, 1.0)
-
-    monkeypatch.setattr(timing, "ratio", once)
-    return found
 
 
 def in_order(rows, chapters):

@@ -138,6 +138,16 @@ def test_best_of_many_equal_numbers():
     assert best(falling, 50)[1].tolist() == list(range(50))
 
 
+def test_of_equal_documents_the_first_come_first():
+    """So that a search gives the same ids again, and says which way its ties go."""
+    docs = [["coat", "red"] if i % 3 == 0 else ["dress"] for i in range(5 * BLOCKS)]
+    docs += [["red"]] * (200 * BLOCKS)
+    ids = BM25(docs).search([["red", "coat"], ["dress"], ["red"]], 12)[1]
+    assert ids[0].tolist() == list(range(0, 36, 3))
+    assert ids[1].tolist() == [i for i in range(40) if i % 3][:12]
+    assert ids[2].tolist() == list(range(5 * BLOCKS, 5 * BLOCKS + 12))
+
+
 def test_a_bound_that_is_too_low_is_not_used():
     """Likely places that hold the smallest numbers: nearly everything would reach the bound."""
     row = np.random.default_rng(0).random(100 * BLOCKS).astype(np.float32)

@@ -1,7 +1,7 @@
 """Query likelihood: how probable the query would be if the document's words were drawn at random.
 
-Shapes: N documents, V words, P postings, Q queries. Smoothing by a Dirichlet prior is due to Zhai
-and Lafferty (2004, doi:10.1145/984321.984322).
+Shapes: N documents, V words, P postings, Q queries. Smoothing by a Dirichlet prior: see Zhai and
+Lafferty (2004, doi:10.1145/984321.984322).
 """
 
 import math

@@ -108,6 +108,8 @@ class Postings:
     def search(self, queries: Sequence[Sequence[Hashable]], k: int) -> tuple[Tensor, Tensor]:
         """The k best documents of each query: (scores, ids), (Q, k) each, best first.
 
+        Of equal documents those that come first in the index are found, and come first (on a CPU).
+
         Raises
         ------
         ValueError : no queries, or k not a whole number in 1 ... N.
@@ -130,7 +132,7 @@ class Postings:
 def best(
     row: np.ndarray, k: int, likely: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest numbers of a row (N,) in order, and where they stand: (k,) each.
+    """The k largest numbers of a row (N,), equal ones as they stand, and their places: (k,) each.
 
     The k-th largest of some of the numbers is no larger than that of all, so only what reaches it
     needs sorting. likely : where large numbers are, at least k of them; where that leaves too many,
@@ -152,7 +154,7 @@ def best(
         # So many equal ones: any of them will do.
         found = np.concatenate([(row > low).nonzero()[0], (row == low).nonzero()[0][:k]])
     values = row[found]
-    order = values.argsort()[: -k - 1 : -1]
+    order = (-values).argsort(kind="stable")[:k]
     return values[order], found[order]
 
 

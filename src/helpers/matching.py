@@ -1,7 +1,7 @@
 """Two towers: a vector for whoever asks, a vector for what is offered, matched by inner product.
 
 Shapes: B pairs of a batch, U users (or queries), N items, D dimensions. The loss takes the other
-items of the batch as negatives; its correction for how often each item turns up there is due to Yi
+items of the batch as negatives; its correction for how often each item turns up there follows Yi
 and others (2019, doi:10.1145/3298689.3346996).
 """
 

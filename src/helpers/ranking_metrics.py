@@ -46,7 +46,8 @@ def dcg(gains: Tensor) -> Tensor:
 def ndcg(ranking: Tensor, grades: Tensor, k: int, *, exponential: bool = True) -> Tensor:
     """DCG at k over that of the best possible order, (Q,).
 
-    Järvelin and Kekäläinen (2002, doi:10.1145/582415.582418), discount 1 / log2(1 + place).
+    After Järvelin and Kekäläinen (2002, doi:10.1145/582415.582418), in the later form: gain
+    2**grade - 1, discount 1 / log2(1 + place).
 
     ranking : ids (Q, L), best first. grades : (Q, N), 0 for what is worth nothing. k : places.
     exponential : gain 2 ** grade - 1, else the grade itself.

@@ -28,8 +28,8 @@ def beam(
     """Best-first walks that remember the ef nearest seen (Malkov & Yashunin, Algorithm 2).
 
     A hop opens the nearest vector seen and not yet opened, and looks at all its neighbours. A walk
-    ends when that vector is no nearer than the ef-th nearest seen. With ef = 1 it is a greedy
-    descent.
+    ends when that vector is further than the ef-th nearest seen, or there is none. With ef = 1 it
+    is a greedy descent.
 
     Parameters
     ----------

@@ -26,8 +26,7 @@ class Hnsw:
     """A graph index that grows and shrinks.
 
     Vectors are inserted in blocks. All of a block search the graph as it was before the block, in
-    step, and see the block's earlier vectors by brute force: nothing is missed that inserting one
-    by one would have found.
+    step, and see the block's earlier vectors by brute force: none of those is missed.
 
     Parameters
     ----------
