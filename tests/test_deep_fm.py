@@ -37,10 +37,8 @@ def test_deep_is_a_network_on_all_vectors():
 
 def test_wide_and_deep_is_a_sum():
     model = filled(WideDeep(embedded(), (4,)))
-    x = model.deep.embedding(IDS).detach()
-    rows = [
-        first_order(model, IDS, b) + network(model.deep.net, x[b].flatten())[0] for b in range(N)
-    ]
+    x = model.embedding(IDS).detach()
+    rows = [first_order(model, IDS, b) + network(model.net, x[b].flatten())[0] for b in range(N)]
     agrees(model, IDS, rows)
 
 
@@ -91,7 +89,7 @@ def test_deepfm_without_its_deep_part_is_fm():
 
 def test_wide_and_deep_without_its_deep_part_is_lr():
     model = filled(WideDeep(embedded()))
-    zeroed(model.deep.net)
+    zeroed(model.net)
     lr = Linear(SIZES).double()
     lr.load_state_dict(model.linear.state_dict())
     torch.testing.assert_close(model(IDS), lr(IDS))
@@ -136,6 +134,25 @@ def test_one_embedding_is_trained_by_both_parts():
         parts.append(model.embedding.weight.grad.clone())
     torch.testing.assert_close(both, parts[0] + parts[1])
     assert all(part.abs().max() > 0.01 for part in parts)
+
+
+@pytest.mark.parametrize("model", (WideDeep, DeepFM, NFM))
+@pytest.mark.parametrize(("sparse", "checked"), [(True, False), (False, True)])
+def test_the_first_order_is_as_sparse_and_as_checked_as_the_embedding(model, sparse, checked):
+    """Else one optimiser for sparse rows can't train both, or a look at the ids remains."""
+    built = model(Embedding(SIZES, 3, sparse=sparse, checked=checked))
+    weights = built.linear.weights
+    assert (weights.sparse, weights.checked) == (sparse, checked)
+    built(IDS).sum().backward()
+    assert weights.weight.grad.is_sparse == built.embedding.weight.grad.is_sparse == sparse
+
+
+def test_what_a_network_is_fed_is_counted():
+    """F vectors of D numbers, D numbers, or the vectors and one number a pair."""
+    fed = {kind: kind(embedded(5)).net[0].in_features for kind in MODELS}
+    assert fed == {Deep: 20, WideDeep: 20, DeepFM: 20, NFM: 5, PNN: 26}
+    wide = [kind for kind in MODELS if hasattr(kind(embedded()), "linear")]
+    assert wide == [WideDeep, DeepFM, NFM]
 
 
 @pytest.mark.parametrize("model", MODELS)

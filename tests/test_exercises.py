@@ -202,7 +202,7 @@ def test_nan_shape_type(id):
         return changed
 
     assert _kind(id, change(lambda a: a * torch.nan)) == "nan"
-    assert "infinite" in check(id, change(lambda a: a / 0)).sentence
+    assert "infinite" in check(id, change(lambda a: a + torch.inf)).sentence
     verdict = check(id, change(lambda a: a[..., None]))
     assert verdict.kind == "shape" and "should have shape (5" in verdict.sentence
     assert _kind(id, change(lambda a: "eleven")) == "type"
@@ -312,10 +312,11 @@ def test_a_cohort_draws_the_same_inputs_and_another_draws_others(id, monkeypatch
     first = _numbers(id, "spring")
     torch.manual_seed(2)
     assert torch.equal(first, _numbers(id, "spring"))
-    assert not torch.isclose(first, _numbers(id, "autumn")).any()
+    other = _numbers(id, "autumn")
+    assert not (torch.isclose(first, other) & (first != 0)).any()  # some answers hold noughts
     monkeypatch.setenv("HELPERS_COHORT", "a secret")
     hidden = _numbers(id, "spring")
-    assert not torch.isclose(first, hidden).any()
+    assert not (torch.isclose(first, hidden) & (first != 0)).any()
     given = [a for d in draws(find(id), "spring", "a secret") for a in d if torch.is_tensor(a)]
     assert torch.equal(hidden, torch.cat([a.flatten() for a in given]))
 

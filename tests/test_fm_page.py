@@ -79,6 +79,22 @@ def test_excess_is_the_divergence_from_the_truth():
     assert abs(exact) < 1e-9
 
 
+def test_what_is_left_by_how_often_an_item_was_shown():
+    """The mean divergence of a group's cells that were not shown, cell by cell."""
+    truth, logits = vectors(6, 5), vectors(6, 5, seed=1)
+    rare = torch.rand(6, 5, generator=seeded()) < 0.5
+    groups = torch.tensor([3, 0, 1, 0, 2])
+    scope = {"softplus": torch.nn.functional.softplus, "truth": truth}
+    found = page_function("by_group", rare=rare, groups=groups, **scope)(logits)
+    p, q = truth.sigmoid(), logits.sigmoid()
+    for k in range(4):
+        cells = [(i, j) for i in range(6) for j in range(5) if groups[j] == k and not rare[i, j]]
+        each = [
+            p[c] * (p[c] / q[c]).log() + (1 - p[c]) * ((1 - p[c]) / (1 - q[c])).log() for c in cells
+        ]
+        assert found[k] == pytest.approx(sum(each).item() / len(each), rel=1e-9)
+
+
 def test_centred_has_no_first_order_left():
     m = page_function("centred")(vectors(5, 7))
     assert m.mean(0).abs().max() < 1e-12 and m.mean(1).abs().max() < 1e-12

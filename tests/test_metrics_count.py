@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from helpers.cross import CrossV1
 from helpers.embedding import Embedding, bi_interaction, pair_products
 from helpers.fm import FM
 from helpers.metrics_count import multiplications, parameters
@@ -22,6 +23,16 @@ def test_products_of_matrices():
     assert multiplications(torch.matmul, a, b) == 60
     assert multiplications(lambda: torch.einsum("bij,bjk->bik", a[None], b[None])) == 60
     assert multiplications(mlp([4, 5, 2]), a) == 3 * (20 + 10)
+
+
+def test_products_with_a_vector():
+    """They are no products of matrices to torch, and would count nothing."""
+    # A layer of version 1: N for the inner product, N for its product with x_0.
+    assert multiplications(CrossV1(6, 3), torch.ones(2, 6)) == 2 * 3 * (6 + 6)
+    a, v = torch.ones(3, 4), torch.ones(4)
+    assert multiplications(torch.matmul, a, v) == 12
+    assert multiplications(torch.dot, v, v) == 4
+    assert multiplications(lambda: torch.addmv(torch.ones(3), a, v)) == 12
 
 
 def test_entry_by_entry():

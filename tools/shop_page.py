@@ -266,7 +266,8 @@ def steps(rows: list[tuple[str, float, float]]) -> plot.Picture:
     ax.set(yticks=range(len(rows)), yticklabels=names, xlabel="AUC", xlim=(0.5, 0.95))
     ax.invert_yaxis()
     alt = "Bars of AUC, longer with every order of interaction that is known."
-    return plot.show(alt, "Every planted order raises the AUC that is within reach.")
+    caption = "Every planted order that is known adds to the AUC. The last bar is the ceiling."
+    return plot.show(alt, caption)
 
 
 def generate() -> dict[str, bytes]:

@@ -10,8 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 def multiplications(function: Callable[..., Any], *arguments: Any) -> int:
     """Multiplications (and divisions) that ``function(*arguments)`` does, of numbers of any tensor.
 
-    Products of matrices count rows x inner x columns, products and squares entry by entry one for
-    each entry. Sums, look-ups and exponentials count nothing. Gradients are not taken.
+    Products of matrices count rows x inner x columns, of a matrix with a vector rows x columns,
+    products and squares entry by entry one for each entry. Sums, look-ups and exponentials count
+    nothing. Gradients are not taken.
 
     Raises
     ------
@@ -19,7 +20,10 @@ def multiplications(function: Callable[..., Any], *arguments: Any) -> int:
     """
     aten = torch.ops.aten
     each = dict.fromkeys((aten.mul, aten.mul_, aten.div, aten.div_, aten.square), _each)
-    counter = FlopCounterMode(display=False, custom_mapping=each | {aten.pow: _each})
+    # torch's own list stops at products of two matrices.
+    vector = {aten.mv: _all, aten.dot: _all, aten.addmv: lambda _, *rest, **__: _all(*rest)}
+    custom = each | vector | {aten.pow: _each}
+    counter = FlopCounterMode(display=False, custom_mapping=custom)
     with torch.no_grad(), counter:
         function(*arguments)
     total = counter.get_total_flops() // 2  # torch counts the additions, too
@@ -35,3 +39,7 @@ def parameters(model: torch.nn.Module) -> int:
 
 def _each(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
     return 2 * torch.Size(out_shape).numel()
+
+
+def _all(first: Any, *_: Any, **__: Any) -> int:
+    return 2 * torch.Size(first).numel()

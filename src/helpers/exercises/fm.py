@@ -40,7 +40,8 @@ def _draw_prune(generator: torch.Generator) -> Iterator[tuple]:
         x = _normal(generator, batch, n_fields, k)
         n_pairs = n_fields * (n_fields - 1) // 2
         strength = _normal(generator, n_pairs)
-        n_kept = 1 if n_pairs == 1 else int(1 + _uniform(generator, 0, n_pairs - 1).item())
+        # With one pair a mean is a sum; with all but one, one pair too many is all of them.
+        n_kept = 1 if n_pairs == 1 else int(2 + _uniform(generator, 0, n_pairs - 3 + 1e-9).item())
         yield x, strength, n_kept
 
 

@@ -16,6 +16,7 @@ def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -
 def _draw_contribution(generator: torch.Generator) -> Iterator[tuple]:
     for n, held in zip((5, 7, 12, 1), (2, 4, 9, 1), strict=True):
         counts, lengths = _uniform(generator, 0.5, 6.0, n), _uniform(generator, 7.0, 60.0, n)
+        counts[torch.randperm(n, generator=generator)[held:]] = 0  # these don't hold the word
         k1, b = _uniform(generator, 0.6, 2.4).item(), _uniform(generator, 0.2, 0.45).item()
         yield counts, lengths, held, k1, b
 

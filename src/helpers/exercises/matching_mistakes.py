@@ -6,6 +6,7 @@ from functools import partial as but
 import torch
 
 from .exercise import Mistake
+from .matching_more_mistakes import NDCG, SPLIT
 
 
 def _weight(total, n):
@@ -44,6 +45,30 @@ CONTRIBUTION = (
             but(_contribution, curve=lambda c, k1, room: c / (c + k1 + room))),
     Mistake("You left length out: K multiplies k1.",
             but(_contribution, room=lambda x, b: 1.0)),
+    Mistake("The mean length is over all documents, also those without the word.",
+            lambda counts, lengths, n, k1, b: _contribution(
+                counts, lengths, n, k1, b,
+                room=lambda x, b: 1 - b + b * x / x[counts > 0].mean())),
+    Mistake("Divide each length by the mean length: K compares them.",
+            but(_contribution, room=lambda x, b: 1 - b + b * x)),
+    Mistake("Length counts twice: dividing the count by K and multiplying k1 by K are the same "
+            "thing, so do one of them.",
+            but(_contribution, curve=lambda c, k1, room: c / (c + k1 * room**2))),
+    Mistake("You left k1 out: it multiplies K.",
+            but(_contribution, curve=lambda c, k1, room: c / (c + room))),
+    Mistake("k1 and b have changed places.",
+            lambda counts, lengths, n, k1, b: _contribution(counts, lengths, n, b, k1)),
+    Mistake("The logarithm is the natural one, not that of base 2.",
+            but(_contribution, weight=lambda t, n: _weight(t, n) / math.log(2))),
+    Mistake("The logarithm is the natural one, not that of base 10.",
+            but(_contribution, weight=lambda t, n: _weight(t, n) / math.log(10))),
+    Mistake("N is how many documents there are, not the sum of the counts.",
+            lambda counts, lengths, n, k1, b: _contribution(
+                counts, lengths, n, k1, b, weight=lambda t, n: _weight(counts.sum(), n))),
+    Mistake("The odds are upside down: the rare word weighs more.",
+            but(_contribution, weight=lambda t, n: math.log(1 + (n + 0.5) / (t - n + 0.5)))),
+    Mistake("You take the logarithm of the count; here it saturates as c / (c + k1 K).",
+            but(_contribution, curve=lambda c, k1, room: torch.log1p(c))),
 )  # fmt: skip
 
 
@@ -79,89 +104,26 @@ LOSSES = (
             _off_diagonal),
     Mistake("You correct the negatives only; the user's own item came by the same way.",
             _negatives_only),
+    Mistake("You correct in the sum only; the own item's score in the numerator loses its log q, "
+            "too.", lambda f, g, log_q: _losses(f, g, log_q) - log_q),
+    Mistake("You correct the own item only; every item of the softmax loses its log q.",
+            lambda f, g, log_q: _losses(f, g, 0 * log_q) + log_q),
+    Mistake("The rows are askers and the columns items: f @ g.T, not g @ f.T.",
+            lambda f, g, log_q: _losses(g, f, log_q)),
+    Mistake("You apply a softmax twice: cross_entropy takes scores, not probabilities.",
+            but(_losses, correct=lambda s, q: (s - q).softmax(1))),
+    Mistake("The score is the inner product; you scale the vectors to length one.",
+            lambda f, g, log_q: _losses(f / f.norm(dim=1, keepdim=True),
+                                        g / g.norm(dim=1, keepdim=True), log_q)),
+    Mistake("The score is the inner product itself; nothing divides it by the root of D.",
+            lambda f, g, log_q: _losses(f / f.shape[1] ** 0.5, g, log_q)),
+    Mistake("The loss has one side: do not average it with that of items choosing among askers.",
+            lambda f, g, log_q: (_losses(f, g, log_q) + _losses(f, g, log_q, axis=0)) / 2),
+    Mistake("You compare the pairs with each other; an asker's choices are all items of the batch, "
+            "each scored with this asker.",
+            lambda f, g, log_q: ((f * g).sum(1) - log_q).logsumexp(0) - (f * g).sum(1) + log_q),
     Mistake("You return the probability of the own item; take its negative logarithm.",
             but(_losses, reduce=lambda rows: (-rows).exp())),
-)  # fmt: skip
-
-
-def _ndcg(shown, grades, k, gain=lambda g: 2**g - 1, discount=lambda p: (1 + p).log2(),
-          ideal=lambda grades, shown, k: grades.sort(1, descending=True).values[:, :k],
-          cut=lambda got, k: got[:, :k], axis=1):  # fmt: skip
-    def dcg(some):
-        place = torch.arange(1, some.shape[1] + 1, dtype=torch.float64)
-        return (gain(some) / discount(place)).sum(axis)
-
-    return dcg(cut(shown, k)) / dcg(ideal(grades, shown, k))
-
-
-def _dcg_alone(shown, grades, k):
-    place = torch.arange(2, k + 2, dtype=torch.float64)
-    return (2 ** shown[:, :k] - 1) @ (1 / place.log2())
-
-
-NDCG = (
-    Mistake("Your ideal sorts what was shown; it is over all items, or missing the best one costs "
-            "nothing.", but(_ndcg, ideal=lambda grades, shown, k:
-                            shown[:, :k].sort(1, descending=True).values)),
-    Mistake("Your ideal is not cut at k: it has more places than the list may use.",
-            but(_ndcg, ideal=lambda grades, shown, k: grades.sort(1, descending=True).values)),
-    Mistake("The list shown is not cut at k.", but(_ndcg, cut=lambda got, k: got)),
-    Mistake("Your ideal takes the grades as they stand; sort them, best first.",
-            but(_ndcg, ideal=lambda grades, shown, k: grades[:, :k])),
-    Mistake("Your ideal is sorted the wrong way round: the best comes first.",
-            but(_ndcg, ideal=lambda grades, shown, k: grades.sort(1).values[:, :k])),
-    Mistake("You use the grades as gains; a gain is two to the grade, minus one.",
-            but(_ndcg, gain=lambda g: g)),
-    Mistake("You forgot the minus one: an item of grade zero must gain nothing.",
-            but(_ndcg, gain=lambda g: 2**g)),
-    Mistake("The discount of place p is the binary logarithm of p plus one; yours is that of p.",
-            but(_ndcg, discount=lambda p: p.log2().clamp(min=1))),
-    Mistake("Your places start at zero or at two: the first place has discount one.",
-            but(_ndcg, discount=lambda p: (2 + p).log2())),
-    Mistake("You divide by the place itself; the discount is its logarithm.",
-            but(_ndcg, discount=lambda p: p)),
-    Mistake("This is DCG; divide it by that of the ideal list.", _dcg_alone),
-    Mistake("You do not discount: order must count.",
-            but(_ndcg, discount=lambda p: torch.ones_like(p))),
-)  # fmt: skip
-
-
-def _split(counts, lengths, share, smoothing, keep=lambda s: 1 - s, mix=lambda s: s,
-           divide=lambda c, x: c / x, by=lambda p: p, log=torch.log1p,
-           every=torch.log):  # fmt: skip
-    ratio = keep(smoothing) * divide(counts, lengths) / (mix(smoothing) * by(share))
-    return log(ratio), every(smoothing)
-
-
-def _whole(counts, lengths, share, smoothing):
-    mixed = (1 - smoothing) * counts / lengths + smoothing * share
-    return mixed.log() - share.log(), smoothing.log()
-
-
-def _with_share(counts, lengths, share, smoothing):
-    held, _ = _split(counts, lengths, share, smoothing)
-    return held, (smoothing * share).log()
-
-
-SPLIT = (
-    Mistake("What every document gets is counted twice: take log of the smoothing off the posting.",
-            _whole),
-    Mistake("The smoothing and what is left of it have changed places: it is the weight of all "
-            "text.", but(_split, keep=lambda s: s, mix=lambda s: 1 - s,
-                         every=lambda s: (1 - s).log())),
-    Mistake("You forgot the length: a document's own share of the word is c / L.",
-            but(_split, divide=lambda c, x: c)),
-    Mistake("You forgot to divide by the word's share of all text.",
-            but(_split, by=torch.ones_like)),
-    Mistake("The posting holds the log of one plus the ratio; without a count it must be zero.",
-            but(_split, log=torch.log)),
-    Mistake("What every document gets is log of the smoothing, not of what is left of it.",
-            but(_split, every=lambda s: (1 - s).log())),
-    Mistake("Every document gets something: log P(t|d) - log p is not zero where the word is "
-            "missing.", but(_split, every=torch.zeros_like)),
-    Mistake("The document's own share is weighted by what the smoothing leaves.",
-            but(_split, keep=torch.ones_like)),
-    Mistake("The second part must not hold the word's share: it was to be taken off.", _with_share),
 )  # fmt: skip
 
 MISTAKES = {
