@@ -82,9 +82,11 @@ def repainted(figure, do: Callable[[], object]) -> str:
 def colours(canvas, places: list[dict]) -> torch.Tensor:
     """Colours (B, 3) of a canvas at some places, in CSS pixels."""
     found = canvas.evaluate(
-        """(c, places) => { const s = c.width / c.clientWidth, g = c.getContext("2d");
-          return places.map(({x, y}) =>
-            [...g.getImageData(Math.round(x * s), Math.round(y * s), 1, 1).data].slice(0, 3)); }""",
+        """(c, places) => { const s = c.width / c.clientWidth;
+          const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+          return places.map(({x, y}) => {
+            const at = 4 * (Math.round(y * s) * c.width + Math.round(x * s));
+            return [...data.slice(at, at + 3)]; }); }""",
         places,
     )
     return torch.tensor(found, dtype=torch.float64)

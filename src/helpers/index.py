@@ -103,8 +103,16 @@ def distances_to(queries: Tensor, vectors: Tensor, ids: Tensor) -> Tensor:
 
     Computed from differences, so exact to rounding; ``inf`` where an id is -1.
     """
-    apart = vectors[ids.clamp(min=0)].sub_(queries[:, None])
+    apart = rows_of(vectors, ids).sub_(queries[:, None])
     return apart.square_().sum(2).masked_fill_(ids < 0, math.inf)
+
+
+def rows_of(vectors: Tensor, ids: Tensor) -> Tensor:
+    """Rows ids (Q, L) of vectors (N, D), any where an id is -1: (Q, L, D).
+
+    ``vectors[ids]`` gives the same; on a CPU this copies whole rows, several times as fast.
+    """
+    return vectors.index_select(0, ids.clamp(min=0).flatten()).view(*ids.shape, vectors.shape[1])
 
 
 def nearest(distances: Tensor, ids: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -289,11 +289,11 @@ def claims_are_checked(chapter: Chapter, _: Surroundings) -> list[str]:
 
 
 def explorable_is_marked(chapter: Chapter, _: Surroundings) -> list[str]:
-    """The section Explorable shows one; a widget that needs a kernel says so."""
+    """The section Explorable shows one or two; a widget that needs a kernel says so."""
     bad = []
     marked = [c for c in chapter.of("code") if "explorable" in c.tags]
-    if [cell.section for cell in marked] != ["Explorable"]:
-        bad.append("exactly one cell, in the section Explorable, must be tagged explorable")
+    if not 1 <= len(marked) <= 2 or {cell.section for cell in marked} != {"Explorable"}:
+        bad.append("one or two cells, in the section Explorable, must be tagged explorable")
     for cell in chapter.of("code"):
         widget = "ipywidgets" in cell.source
         if widget and not {"needs-kernel", "nbval-ignore-output"} <= cell.tags:

@@ -92,7 +92,7 @@ def leading(scores: Tensor, k: int, start: int = 0) -> tuple[Tensor, Tensor, Ten
     groups = scores.unflatten(1, (-1, GROUP))
     n = min(k, groups.shape[1])
     least, best = groups.amin(2).topk(n, 1, largest=False, sorted=False)
-    return least, groups[row_numbers(best), best], best + start
+    return least, members(groups, best), best + start
 
 
 def merged(parts: list[tuple[Tensor, Tensor, Tensor]], k: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,9 +103,11 @@ def merged(parts: list[tuple[Tensor, Tensor, Tensor]], k: int) -> tuple[Tensor, 
     least, scores, groups = (torch.cat(columns, 1) for columns in zip(*parts, strict=True))
     n = min(k, least.shape[1])
     least, best = least.topk(n, 1, largest=False, sorted=False)
-    return least, scores[row_numbers(best), best], groups.gather(1, best)
+    return least, members(scores, best), groups.gather(1, best)
 
 
-def row_numbers(columns: Tensor) -> Tensor:
-    """0 ... Q - 1 as (Q, 1), to go with columns (Q, G) as an index."""
-    return torch.arange(len(columns), device=columns.device)[:, None]
+def members(groups: Tensor, chosen: Tensor) -> Tensor:
+    """Of groups (Q, G, 32) those with the numbers chosen (Q, k) in their row, (Q, k, 32)."""
+    n_rows, n_groups, size = groups.shape
+    start = n_groups * torch.arange(n_rows, device=groups.device)[:, None]
+    return groups.flatten(0, 1).index_select(0, (start + chosen).flatten()).view(n_rows, -1, size)

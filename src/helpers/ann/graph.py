@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers.index import BUDGET, distances_to, nearest
+from helpers.index import BUDGET, distances_to, nearest, rows_of
 
 Links = Callable[[Tensor], Tensor]
 
@@ -132,7 +132,7 @@ def _select(base, vectors, candidates, m, heuristic):
     far, ids = nearest(distances_to(base, vectors, candidates), candidates, n_candidates)
     if not heuristic or n_candidates == 1:
         return torch.nn.functional.pad(ids, (0, max(0, m - n_candidates)), value=-1)[:, :m]
-    x = vectors[ids.clamp(min=0)] - base[:, None]
+    x = rows_of(vectors, ids) - base[:, None]
     # |a - b|^2 of all pairs of candidates, by the same identity as everywhere.
     apart = far[:, :, None].nan_to_num(posinf=0) + far[:, None, :].nan_to_num(posinf=0)
     apart = torch.baddbmm(apart, x, x.mT, alpha=-2)

@@ -97,7 +97,7 @@ class Ivf:
         probes = squared_distances(queries, self.centroids).topk(n_probes, 1, largest=False)[1]
 
         def score(cell: int, rows: Tensor, part: slice, column: Tensor) -> Tensor:
-            found = squared_distances(queries[rows], self._sorted[part])
+            found = squared_distances(queries.index_select(0, rows), self._sorted[part])
             if allowed is not None:
                 found[:, ~allowed[self.order[part]]] = math.inf
             return found
@@ -126,7 +126,7 @@ def scan(
     -------
     distances, ids : (Q, k), nearest first, then inf and -1. counts : (Q,) how many were scored.
     """
-    sizes = begin.diff()
+    sizes, ends = begin.diff(), begin.tolist()
     longest = max(1, int(sizes[probes].max()))
     n_rows = max(1, BUDGET // (longest * probes.shape[1]))
     parts = []
@@ -137,12 +137,12 @@ def scan(
         by_list = flat.argsort(stable=True)
         lists, counts = torch.unique_consecutive(flat[by_list], return_counts=True)
         for cell, asked in zip(lists.tolist(), by_list.split(counts.tolist()), strict=True):
-            part = slice(int(begin[cell]), int(begin[cell + 1]))
+            part = slice(ends[cell], ends[cell + 1])
             if part.start == part.stop:
                 continue
             row, column = asked // mine.shape[1], asked % mine.shape[1]
             found = score(cell, first + row, part, column)
-            table[row, column, : found.shape[1]] = found
+            table.view(-1, longest)[:, : found.shape[1]].index_copy_(0, asked, found)
         best, at = table.flatten(1).topk(min(k, table[0].numel()), 1, largest=False)
         column, offset = at // longest, at % longest
         slot = (begin[mine.gather(1, column)] + offset).clamp(max=len(order) - 1)

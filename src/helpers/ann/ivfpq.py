@@ -68,7 +68,7 @@ class IvfPq:
         tables = -2 * torch.einsum("qmd,mcd->qmc", queries.unflatten(1, (m, -1)), books)
 
         def score(cell: int, rows: Tensor, part: slice, column: Tensor) -> Tensor:
-            found = look_up(tables[rows], self.codes[part])
+            found = look_up(tables.index_select(0, rows), self.codes[part])
             return found.add_(self.bias[part]).add_(near[rows, column][:, None])
 
         wanted = max(k, n_rerank)

@@ -6,6 +6,7 @@ Q queries, D dimensions; codes are (N, m) uint8.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from helpers.ann.kmeans import assign, kmeans
 from helpers.index import BUDGET, check_count, check_search, check_vectors, nearest, rerank
@@ -93,10 +94,10 @@ def look_up(tables: Tensor, codes: Tensor) -> Tensor:
 
     tables : (Q, m, 2 ** b). codes : (N, m). m additions a pair and no multiplication: ADC.
     """
-    total = tables[:, 0].index_select(1, codes[:, 0].long())
-    for part in range(1, codes.shape[1]):
-        total += tables[:, part].index_select(1, codes[:, part].long())
-    return total
+    n_parts, size = tables.shape[1:]
+    entries = codes.long() + size * torch.arange(n_parts, device=codes.device)
+    # All queries side by side: each look-up adds a row of Q numbers that lie together.
+    return embedding_bag(entries, tables.flatten(1).T.contiguous(), mode="sum").T
 
 
 class Pq:
