@@ -148,6 +148,18 @@ def test_of_equal_documents_the_first_come_first():
     assert ids[2].tolist() == list(range(5 * BLOCKS, 5 * BLOCKS + 12))
 
 
+def test_more_than_a_few_hundred_are_found():
+    """The bound comes from some of the rarest word's documents, but from k of them at least."""
+    docs = [
+        ["coat"] * (1 + i % 7) + ["long"] * (i % 90) if i < 300 else ["red"] for i in range(4000)
+    ]
+    index = BM25(docs)
+    assert len(index._words["coat"][0]) == 300  # too few for a row of its own
+    found, ids = index.search([["coat"]], 280)
+    torch.testing.assert_close(found, index.scores([["coat"]]).topk(280, 1).values, rtol=0, atol=0)
+    assert len(set(ids[0].tolist())) == 280 and bool((ids < 300).all())
+
+
 def test_a_bound_that_is_too_low_is_not_used():
     """Likely places that hold the smallest numbers: nearly everything would reach the bound."""
     row = np.random.default_rng(0).random(100 * BLOCKS).astype(np.float32)
