@@ -8,7 +8,7 @@ PIP := .venv/bin/python -m pip install --disable-pip-version-check --quiet
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: help book test chapters seeds lint serve assignments grade bench full clean distclean
+.PHONY: help book test quick chapters seeds lint serve assignments grade bench full clean distclean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -42,6 +42,11 @@ test: .venv/test book lint  ## run every test, every notebook, the browser and t
 	.venv/bin/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 	.venv/bin/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	  --nbval-sanitize-with tools/nbval_sanitize.cfg --numprocesses 2 --dist loadfile chapters
+
+quick: .venv/test lint  ## check in a minute that chapters and code keep the house rules
+	.venv/bin/python -m tools.chapters --check
+	.venv/bin/python -m tools.pages --check
+	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_structure.py tests/test_chapters.py
 
 lint: .venv/test  ## check the style of the code
 	.venv/bin/ruff check .

@@ -151,7 +151,7 @@ def best(
     if len(found) > 2 * BLOCKS * k:
         if likely is not None:
             return best(row, k)
-        # So many equal ones: any of them will do.
+        # So many equal ones: the first k of them do.
         found = np.concatenate([(row > low).nonzero()[0], (row == low).nonzero()[0][:k]])
     values = row[found]
     order = (-values).argsort(kind="stable")[:k]
