@@ -9,6 +9,7 @@ book/generated/fm.json after every model; chapter 11 shows it. Interrupted, it g
 to begin afresh, remove that file.
 """
 
+import copy
 import datetime
 import itertools
 import platform
@@ -29,6 +30,7 @@ from tools import book
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS, GRID = range(5), tuple(itertools.product((0.01, 0.03), (0.03, 0.3)))  # step size, decay
 DIM, STD, BATCH, N_STEPS = 8, 0.1, 512, 300
+FIELDS = ("user", "film", "genre", "decade", "year")  # of MovieLens
 Build = Callable[[Sequence[int], torch.Generator], nn.Module]
 
 
@@ -144,14 +146,56 @@ def trained(build: Build, task: Task, seed: int, lr: float, decay: float) -> nn.
     return model
 
 
+def never_shown(task: Task) -> list[Tensor]:
+    """For each field the features (sizes[f],) bool that no training row has."""
+    return [
+        torch.bincount(column, minlength=size) == 0
+        for column, size in zip(task.fit[:, :-1].T, task.sizes, strict=True)
+    ]
+
+
+@torch.no_grad()
+def without_untrained(model: nn.Module, task: Task) -> nn.Module:
+    """A copy of the model in which features that no training row has say nothing: vectors of 0.
+
+    Poly2's pairs need no such care: they start at 0.
+    """
+    copied, strange = copy.deepcopy(model), torch.cat(never_shown(task))
+    for module in copied.modules():
+        if isinstance(module, Embedding) and module.sizes == task.sizes:
+            module.weight[strange] = 0.0
+    return copied
+
+
 def score(model: nn.Module, task: Task) -> dict[str, float]:
-    """AUC and log loss on the test rows; where the truth is known, the excess log loss."""
+    """AUC and log loss on the test rows; where the truth is known, the excess log loss.
+
+    Where it isn't, the AUC of the model without what it never trained as well.
+    """
     found, clicks = logits(model, task.test, task.shift), task.test[:, -1]
     values = {"auc": auc(found, clicks), "log_loss": log_loss(found, clicks).item()}
     if task.p is not None:
         least = log_loss(task.p.logit(), task.p)
         values["excess"] = (log_loss(found, task.p) - least).item()
+    else:
+        known = logits(without_untrained(model, task), task.test, task.shift)
+        values["auc_trained_only"] = auc(known, clicks)
     return values
+
+
+def auc_error(found: Tensor, rows: Tensor, n_draws: int = 500) -> float:
+    """Standard error of the AUC of logits (N,) on rows (N, F + 1), users drawn with replacement.
+
+    The ratings of one user are no independent draws, so the first column's users are drawn whole.
+    """
+    generator, users = torch.Generator().manual_seed(0), rows[:, 0].unique()
+    of_user = [(rows[:, 0] == user).nonzero()[:, 0] for user in users]
+    values = []
+    for _ in range(n_draws):
+        drawn = torch.randint(len(users), (len(users),), generator=generator)
+        some = torch.cat([of_user[k] for k in drawn.tolist()])
+        values.append(auc(found[some], rows[some, -1]))
+    return torch.tensor(values, dtype=torch.float64).std().item()
 
 
 def compare(
@@ -223,6 +267,18 @@ def main() -> None:
             book.write_json(path, record)
 
         compare(tasks, MODELS, keep=keep, done=tables.get(kind))
+
+    task = ratings(0, films, by_time=True)
+    strange = zip(never_shown(task), task.test[:, :-1].T, strict=True)
+    shares = [new[column].double().mean().item() for new, column in strange]
+    setting = {key: tables["MovieLens by time"]["LR"][key] for key in ("lr", "decay")}
+    model = trained(MODELS["LR"], task, 0, **setting)
+    record["by time"] = {
+        "never shown": dict(zip(FIELDS, shares, strict=True)),  # shares of the latest ratings
+        "n_users": len(task.test[:, 0].unique()),
+        "error": auc_error(logits(model, task.test, task.shift), task.test),
+    }
+    book.write_json(path, record)
 
 
 if __name__ == "__main__":

@@ -279,12 +279,17 @@ def test_forest_cuts_separate_their_node():
 
 def test_margin_bounds_the_other_side():
     """(13.9): nobody beyond a hyperplane is nearer than the hyperplane."""
-    w = torch.nn.functional.normalize(points(50, 6), dim=1)
-    q, x, cut = points(50, 6, seed=1), points(50, 6, seed=2), points(50, seed=3)
-    value, other = (w * q).sum(1) - cut, (w * x).sum(1) - cut
-    beyond = value * other < 0
-    assert beyond.sum() > 10
-    assert ((q - x).norm(dim=1) >= value.abs())[beyond].all()
+    vectors, queries = points(200, 6), points(50, 6, seed=1)
+    index = Forest(2, 10, generator=generator()).build(vectors)
+    tightest = 0.0
+    for w, cut in zip(index.normals.flatten(0, 1), index.cuts.flatten(), strict=True):
+        value, sides = queries @ w - cut, vectors @ w - cut
+        for q, margin in zip(queries, value, strict=True):
+            beyond = vectors[sides * margin < 0]
+            far = (beyond - q).norm(dim=1).min()
+            assert far >= margin.abs() - 1e-12
+            tightest = max(tightest, (margin.abs() / far).item())
+    assert tightest > 0.9  # and the bound is no idle one
 
 
 def by_hand(index, q, n_leaves):

@@ -186,13 +186,15 @@ def built(vectors, seed=0, **options):
 
 
 def test_levels_are_geometric():
-    """(13.18): one in M of every layer is in the next."""
+    """(13.18): one in M of every layer is in the next; (13.19): so much room has a vector."""
     index = built(points(6000, 1), n_links=4, ef_build=1, block=500, heuristic=False)
     sizes = torch.tensor([len(links) for links in index.links], dtype=F64)
     assert len(sizes) > 4
     for level in range(1, 5):
         expected = 6000 / 4**level
         assert sizes[level].item() == pytest.approx(expected, abs=4 * math.sqrt(expected))
+    room = sum(links.numel() for links in index.links) / 6000
+    assert room == pytest.approx(2 * 4 + 4 / 3, abs=0.15)
 
 
 def test_layers_are_nested_and_links_are_sound():

@@ -185,6 +185,17 @@ def test_one_layer_of_cross_v2_holds_fwfm():
     torch.testing.assert_close((cross(x) - x).sum(1), fwfm(IDS) - fwfm.linear(IDS))
 
 
+def test_two_layers_of_cross_v2_hold_a_triple():
+    """A 1 and a bias of -1 in each layer: c sees b - 1, then a sees c b - 1; a b c is left."""
+    cross, (a, b, c) = CrossV2(6, 2).double(), (0, 2, 5)
+    with torch.no_grad():
+        cross.weight.zero_()
+        cross.bias.zero_()
+        for layer, row, seen in ((0, c, b), (1, a, c)):
+            cross.weight[layer, row, seen], cross.bias[layer, row] = 1.0, -1.0
+    torch.testing.assert_close(cross(X0)[:, a], X0[:, a] * X0[:, b] * X0[:, c])
+
+
 def test_one_map_of_cin_holds_fm():
     """W = 1 above the diagonal and 0 elsewhere: the map is FM's sum over pairs."""
     cin, x = CIN(4, (1,)).double(), vectors(3, 4, 5)

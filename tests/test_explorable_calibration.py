@@ -9,7 +9,7 @@ from explorable_html import check_inline, still, unbroken, unpacked
 from stand_in_clicks import N, figure, parts
 
 from helpers import calibration
-from helpers.explorable_calibration import Calibration
+from helpers.explorable_calibration import Calibration, _still
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,15 @@ def test_still_shows_the_bins_of_the_model_as_it_is(shown):
     assert float(circles[-1].attrib["cy"]) == pytest.approx(
         30 + 300 * (1 - rate.sqrt().item()), abs=1
     )
+
+
+def test_still_keeps_equal_predictions_in_one_bin():
+    """One prediction for all is one bin at the click rate, in whatever order the labels come."""
+    u, y = np.full(200, -2.0), np.repeat([1, 0], (20, 180))
+    for labels in (y, y[::-1]):
+        picture = _still(u, labels, 12)
+        assert picture.count("<circle") == 1
+        assert f"cy='{30 + 300 * (1 - 0.1**0.5):.0f}'" in picture
 
 
 def test_words_cannot_break_out():

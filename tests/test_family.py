@@ -117,3 +117,37 @@ def test_every_model_runs_and_has_the_same_budget(task, monkeypatch):
 def test_training_learns(task):
     model = family.trained(lambda sizes, generator: Linear(sizes), task, 0, 0.03, 0.03)
     assert family.score(model, task)["auc"] > 0.6
+
+
+def test_what_was_never_trained_is_silenced():
+    """Rows of the table whose feature no training row has; the rest and the model stay."""
+    rows = torch.tensor([[0, 1, 1], [2, 1, 0], [1, 0, 1]])
+    task = family.Task((3, 2), rows[:2], rows[:2], rows)
+    assert [new.tolist() for new in family.never_shown(task)] == [
+        [False, True, False],
+        [True, False],
+    ]
+    model = family.MODELS["FM"](task.sizes, torch.Generator().manual_seed(0))
+    silent = family.without_untrained(model, task)
+    gone = torch.tensor([False, True, False, True, False])
+    assert not silent.embedding.weight[gone].any() and model.embedding.weight.all()
+    assert torch.equal(silent.embedding.weight[~gone], model.embedding.weight[~gone])
+    torch.testing.assert_close(model(rows[:2, :-1]), silent(rows[:2, :-1]))
+    assert silent(rows[2:, :-1]).item() == 0.0 != model(rows[2:, :-1]).item()
+    found = family.score(model, task)
+    assert set(found) == {"auc", "log_loss", "auc_trained_only"}
+
+
+def test_the_error_counts_users_not_rows():
+    """Every user's row twenty-five times over: the error stays what it was."""
+    generator = torch.Generator().manual_seed(0)
+    found, click = torch.randn(400, generator=generator), torch.arange(400) % 2
+    single = torch.stack((torch.arange(400), click), 1)
+    by_row = family.auc_error(found + click, single)
+    # Hanley and McNeil's error for scores that are normal and one standard deviation apart.
+    a = 0.76
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    wanted = ((a * (1 - a) + 199 * (q1 - a * a) + 199 * (q2 - a * a)) / 200**2) ** 0.5
+    assert by_row == pytest.approx(wanted, rel=0.15)
+    copies = torch.stack((torch.arange(400).repeat_interleave(25), click.repeat_interleave(25)), 1)
+    assert family.auc_error((found + click).repeat_interleave(25), copies) == pytest.approx(by_row)

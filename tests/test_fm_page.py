@@ -122,10 +122,11 @@ def test_a_balanced_triple_is_invisible_to_pairs():
 
     optimizer.step(step)
     assert model(ids).abs().max() < 1e-4
-    # With a factor that leans on another the triple shows up in pairs.
-    lean = torch.tensor([0.2, 0.05, 0.05, 0.2, 0.05, 0.2, 0.2, 0.05], dtype=F64)
-    both = ((cells[:, 0] == 1) & (cells[:, 1] == 1)).to(F64)
-    assert abs((lean * triple * both).sum()) > 0.1
+    # Where c leans on a, a part of the triple is b; where c isn't balanced, the pair of a and b.
+    a, b, c = cells.T
+    for weights, alone, pair in ((1 + a * c / 2, 0.5, 0.0), (1 + c / 2, 0.0, 0.5)):
+        assert (weights / 8 * triple * b).sum() == alone
+        assert (weights / 8 * triple * a * b).sum() == pair
 
 
 def test_numbers_by_hand():

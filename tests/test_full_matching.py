@@ -55,6 +55,28 @@ def test_it_measures_every_row_and_counts_its_work():
     assert run(small_shop(), SMALL) == values
 
 
+def test_products_without_a_word_in_common_are_not_fused(monkeypatch):
+    fused, whole = [], full_matching.reciprocal_rank_fusion
+
+    def seen(lists, k):
+        fused.append(lists)
+        return whole(lists, k)
+
+    monkeypatch.setattr(full_matching, "reciprocal_rank_fusion", seen)
+    shop = small_shop()
+    run(shop, SMALL)
+    ((words, towers),) = fused
+    for q, row in enumerate(words.tolist()):
+        texts = [f"{shop.names[p]} {shop.descriptions[p]}".split() for p in row if p >= 0]
+        n_right = sum(
+            shop.queries[q] in f"{n} {d}".split()
+            for n, d in zip(shop.names, shop.descriptions, strict=True)
+        )
+        assert all(shop.queries[q] in text for text in texts)
+        assert len(texts) == min(n_right, 20) and row[len(texts) :] == [-1] * (20 - len(texts))
+    assert towers.min() >= 0
+
+
 def test_lists_without_the_unjudged():
     ranking = torch.tensor([[3, 0, 2, 1]])
     judged = torch.tensor([[True, True, False, True]])

@@ -133,6 +133,10 @@ def test_wrong_input_is_refused():
         (lambda: index.check_ids(torch.tensor([0.0]), 5), "ids must be int64"),
         (lambda: index.recall(torch.zeros(2, 3), torch.zeros(3, 3)), "ids and truth must be"),
         (lambda: index.recall(torch.zeros(2, 3), torch.zeros(2, 0)), "ids and truth must be"),
+        (
+            lambda: index.recall(torch.tensor([[5, -1]]), torch.tensor([[3, -1]])),
+            "at least 0, got -1",
+        ),
         (lambda: index.lift(nan), "finite"),
     ):
         with pytest.raises(ValueError, match=match):

@@ -66,11 +66,11 @@ GOOD = "\n".join(
         "Live:\n",
         code("import ipywidgets", "needs-kernel", "nbval-ignore-output"),
         "## Exercises\n\n" + task(1, "predict") + task(2, "predict") + task(3, "build", ""),
-        code('check("tiny-3", None)'),
+        code('check("tiny-3", tiny3);'),
         task(4, "build", ""),
-        code('check("tiny-4", None)'),
+        code('check("tiny-4", tiny4);'),
         task(5, "modify"),
-        code('check("tiny-5", None)'),
+        code('check("tiny-5", tiny5);'),
         task(6, "prove"),
         f"## Summary\n\n- One.\n\n**Where it goes next**\n\n{LATER}",
     ]
@@ -81,10 +81,10 @@ AROUND = rules.Surroundings(
     cited={"1410.8516", "2001.00000", "2001.00001", "2001.00002"},
     exercises={
         **{
-            f"tiny-{n}": SimpleNamespace(kind=kind, difficulty=2)
+            f"tiny-{n}": SimpleNamespace(kind=kind, difficulty=2, signature=f"tiny{n}(x)")
             for n, kind in ((3, "build"), (4, "build"), (5, "modify"))
         },
-        "other-1": SimpleNamespace(kind="build", difficulty=1),
+        "other-1": SimpleNamespace(kind="build", difficulty=1, signature="other(x)"),
     },
     seconds={"02_tiny": 12.0},
     tags={"1.1"},
@@ -182,12 +182,18 @@ BROKEN = [
     (rules.exercises, "tiny-2 · predict · ★★☆", "tiny-2 · predict · ☆☆☆", "one to three stars"),
     (rules.exercises, "tiny-3 · build · ★★☆", "tiny-3 · build · ★★★", "says build, 2 stars"),
     (rules.exercises, "### Exercise tiny-2 · predict · ★★☆", "### Exercise two", "no heading"),
+    (
+        rules.exercises,
+        '"tiny-4", tiny4',
+        '"tiny-4", t4',
+        "page checks t4, the checker speaks of tiny4(x)",
+    ),
     (rules.exercises, "Hint 1", "Idea", "tiny-1: has no hint"),
     (rules.exercises, "Solution", "Solved", "tiny-1: has no folded solution"),
     (
         rules.exercises,
-        code('check("tiny-3", None)'),
-        code('check("tiny-3", None)') + "\n<details><summary>Solution</summary>x</details>\n",
+        code('check("tiny-3", tiny3);'),
+        code('check("tiny-3", tiny3);') + "\n<details><summary>Solution</summary>x</details>\n",
         "stands in assignments/ only",
     ),
 ]

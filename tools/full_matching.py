@@ -99,7 +99,9 @@ def run(shop: data.Wands, plan: Plan, watch: Watch = lambda steps: None) -> dict
     parts = (shop.names, shop.classes, shop.descriptions, shop.features)
     texts = [tokenize(" ".join(product)) for product in zip(*parts, strict=True)]
     asked, names = [tokenize(q) for q in shop.queries], [tokenize(n) for n in shop.names]
-    index = BM25(texts)
+    # Products come sorted, and ties in the order of the index: mixed, they favour nobody.
+    mixed = torch.randperm(len(texts), generator=torch.Generator().manual_seed(0))
+    index = BM25([texts[i] for i in mixed])
     frequent = (index.starts.diff() >= plan.least).tolist()
     kept = [word for word, v in index.vocabulary.items() if frequent[v]]
     number = {word: i for i, word in enumerate(kept)}
@@ -110,10 +112,12 @@ def run(shop: data.Wands, plan: Plan, watch: Watch = lambda steps: None) -> dict
     own = bags([tokenize(" ".join(p)) for p in zip(*parts[1:], strict=True)])
     net = train(bags(names), own, len(number), plan, watch)
     items = torch.cat([net.item(*packed(own[i : i + 1000])) for i in range(0, len(own), 1000)])
-    found = {"BM25": index.search(asked, plan.n_listed)[1]}
-    found["two towers"] = (net.user(*packed(bags(asked))) @ items.T).topk(plan.n_listed, 1).indices
-    fused = reciprocal_rank_fusion(list(found.values()), plan.n_listed)[1]
-    found["hybrid (RRF)"] = fused
+    score, ids = index.search(asked, plan.n_listed)
+    found = {"BM25": mixed[ids]}
+    near = (net.user(*packed(bags(asked))) @ items[mixed].T).topk(plan.n_listed, 1).indices
+    found["two towers"] = mixed[near]
+    lists = [found["BM25"].masked_fill(score <= 0, -1), found["two towers"]]  # no word: no place
+    found["hybrid (RRF)"] = reciprocal_rank_fusion(lists, plan.n_listed)[1]
     grades = torch.zeros(len(asked), len(texts), dtype=torch.uint8)
     judged = torch.zeros(len(asked), len(texts), dtype=torch.bool)
     grades[shop.query, shop.product] = shop.grade.to(torch.uint8)

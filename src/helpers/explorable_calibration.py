@@ -112,9 +112,10 @@ class Calibration:
 
 
 def _still(u: np.ndarray, y: np.ndarray, n_bins: int) -> str:
-    """The diagram of the model as it is, root axes from 0 to 1, as a small SVG."""
+    """The diagram of the model as it is, u rising, root axes from 0 to 1, as a small SVG."""
     side, x, top = 300, 70, 30
     cuts = np.linspace(0, len(u), n_bins + 1).astype(int)
+    cuts = np.append(np.searchsorted(u, u[cuts[:-1]]), len(u))  # equal ones stay in one bin
     points = [
         (np.mean(1 / (1 + np.exp(-u[i:j]))), np.mean(y[i:j]))
         for i, j in itertools.pairwise(cuts)

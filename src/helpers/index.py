@@ -157,11 +157,16 @@ def rerank(
 
 
 def recall(ids: Tensor, truth: Tensor) -> float:
-    """Mean share of each query's true neighbours, truth (Q, k), among those found, ids (Q, L)."""
+    """Mean share of each query's true neighbours, truth (Q, k), among those found, ids (Q, L).
+
+    -1 among the ids is nobody; among the truth it is a ValueError, as are other wrong shapes.
+    """
     if ids.ndim != 2 or truth.ndim != 2 or len(ids) != len(truth) or truth.numel() == 0:
         raise ValueError(
             f"ids and truth must be (Q, L) and (Q, k), got {tuple(ids.shape)}, {tuple(truth.shape)}"
         )
+    if truth.min() < 0:
+        raise ValueError(f"truth must be ids of at least 0, got {truth.min()}")
     return (truth[:, :, None] == ids[:, None]).any(2).double().mean().item()
 
 

@@ -489,6 +489,9 @@ def _task(task: Task, chapter: Chapter, around: Surroundings) -> Iterator[str]:
     graded = around.exercises.get(task.id)
     if graded and (graded.kind, graded.difficulty) != (task.kind, task.stars):
         yield f"helpers.exercises says {graded.kind}, {graded.difficulty} stars"
+    for name in re.findall(rf'check\("{task.id}", (\w+)', task.text):
+        if graded and graded.signature.partition("(")[0] != name:
+            yield f"the page checks {name}, the checker speaks of {graded.signature}"
 
 
 RULES = (

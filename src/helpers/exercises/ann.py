@@ -23,7 +23,13 @@ def _draw_lift(generator: torch.Generator) -> Iterator[tuple]:
 
 
 def _draw_links(generator: torch.Generator) -> Iterator[tuple]:
-    for n, n_candidates, dim, m in ((5, 12, 6, 3), (1, 12, 6, 2), (7, 20, 8, 4), (3, 9, 5, 2)):
+    for n, n_candidates, dim, m in (
+        (5, 12, 6, 3),
+        (1, 12, 6, 2),
+        (7, 20, 8, 4),
+        (3, 9, 5, 2),
+        (4, 16, 12, 3),
+    ):
         yield _normal(generator, n, dim), _normal(generator, n, n_candidates, dim), m
 
 

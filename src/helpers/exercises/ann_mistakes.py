@@ -133,6 +133,8 @@ LINKS = (
             _no_order),
     Mistake("You stop one link short of m.",
             but(_mean_link, room=lambda kept, m: kept.sum(1) < m - 1)),
+    Mistake("The room is m links; you keep one more.",
+            but(_mean_link, room=lambda kept, m: kept.sum(1) <= m)),
     Mistake("You divide by m; divide by how many links were kept.",
             lambda x, candidates, m: _mean_link(
                 x, candidates, m, mean=lambda far, kept: (far * kept).sum(1) / m)),

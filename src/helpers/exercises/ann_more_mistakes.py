@@ -85,6 +85,23 @@ SCORES = (
     Mistake("You use the first part of the query in all tables; each part has its own.",
             but(_scores, tables=lambda parts, books: torch.einsum(
                 "qd,mcd->qmc", parts[:, 0], books))),
+    Mistake("The one number a vector, its residual's length and product with the centroid, belongs "
+            "to a distance; leave it out.",
+            lambda *given: _with_length(*given) + 2 * _cross_term(*given[1:])),
+    Mistake("These are products of the residual with the query less the centroid; the score is the "
+            "query's with centroid plus residual.",
+            lambda q, codes, books, cells, centroids: _scores(
+                q, codes, books, cells, 0 * centroids) - _cross_term(
+                    codes, books, cells, centroids)),
+    Mistake("The term of query and cell is still a squared distance; take the product.",
+            but(_scores, own=lambda q, c, cells: (torch.cdist(q, c) ** 2)[:, cells])),
+    Mistake("This is minus half a squared distance; no lengths belong in a product.",
+            lambda *given: -(torch.cdist(given[0], _vectors(*given[1:])) ** 2) / 2),
+    Mistake("The vectors' own lengths don't belong in a product: leave out half their square.",
+            lambda *given: _scores(*given) - _vectors(*given[1:]).square().sum(1) / 2),
+    Mistake("You look every part up in the first codebook; each part has its own.",
+            but(_scores, tables=lambda parts, books: torch.einsum(
+                "qmd,cd->qmc", parts, books[0]))),
     Mistake("Cells are numbered from zero, as they stand: take none off.",
             lambda q, codes, books, cells, centroids: _scores(
                 q, codes, books, [cell - 1 for cell in cells], centroids)),

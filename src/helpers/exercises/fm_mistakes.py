@@ -54,6 +54,10 @@ FM = (
                                                square=lambda x, v: x @ v)),
     Mistake("Sum over all pairs, not over neighbours only.",
             lambda x, bias, w, v: bias + x @ w + (x[:, :-1] * x[:, 1:]) @ (v[:-1] * v[1:]).sum(1)),
+    Mistake("Sum over the coordinates only: your pairs are summed over the batch, too.",
+            but(_fm, reduce=lambda p: p.sum())),
+    Mistake("These are the pairs alone; the bias and the first order belong to the logit.",
+            but(_fm, linear=0.0, constant=0.0)),
     Mistake("You return probabilities; a click model returns logits.",
             lambda x, bias, w, v: _fm(x, bias, w, v).sigmoid()),
 )  # fmt: skip
@@ -94,6 +98,8 @@ FFM = (
             lambda v: _with_own(v, 0)),
     Mistake("The partner of v[f, g] is v[g, f], what g uses against f; you use v[g, g].",
             lambda v: _with_own(v, 1)),
+    Mistake("You let both fields use what they keep for the same third field; f uses what it keeps "
+            "for g, and g what it keeps for f.", lambda v: _own(v.flatten(2).transpose(1, 2))),
     Mistake("You multiply sums of coordinates; an inner product sums the products.",
             lambda v: _ffm(v.sum(3, keepdim=True))),
     Mistake("You return probabilities; a score is a logit.", lambda v: _ffm(v).sigmoid()),

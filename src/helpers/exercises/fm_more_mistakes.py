@@ -58,6 +58,10 @@ CROSS = (
             but(_step, step=lambda x0, x, w, b: (x0 * (x @ w.T + b)).sum(1, keepdim=True) + x)),
     Mistake("The matrix is the wrong way round, and the bias stands outside the product: "
             "x0 * (x @ W.T + b) + x.", but(_cross, matrix=lambda w: w, inside=False)),
+    Mistake("x0 and x have changed places: the matrix sees x, and x0 multiplies.",
+            but(_step, step=lambda x0, x, w, b: x * (x0 @ w.T + b) + x)),
+    Mistake("The bias stands inside the product, and x is added to it.",
+            but(_step, step=lambda x0, x, w, b: x0 * (x @ w.T) + b)),
     Mistake("Layers are numbered from the first: you go through them backwards.",
             lambda x0, weights, biases: _cross(x0, weights.flip(0), biases.flip(0))),
     Mistake("You stop one layer short.",

@@ -51,6 +51,12 @@ CONTRIBUTION = (
                 room=lambda x, b: 1 - b + b * x / x[counts > 0].mean())),
     Mistake("Divide each length by the mean length: K compares them.",
             but(_contribution, room=lambda x, b: 1 - b + b * x)),
+    Mistake("K is 1 - b + b L / mean length: you forgot 1 - b.",
+            but(_contribution, room=lambda x, b: b * x / x.mean())),
+    Mistake("K is 1 - b + b L / mean length: you forgot to take b off the 1.",
+            but(_contribution, room=lambda x, b: 1 + b * x / x.mean())),
+    Mistake("The count stays a count; you divide it by the document's length.",
+            lambda counts, lengths, n, k1, b: _contribution(counts / lengths, lengths, n, k1, b)),
     Mistake("Length counts twice: dividing the count by K and multiplying k1 by K are the same "
             "thing, so do one of them.",
             but(_contribution, curve=lambda c, k1, room: c / (c + k1 * room**2))),
