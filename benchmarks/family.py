@@ -183,10 +183,11 @@ def score(model: nn.Module, task: Task) -> dict[str, float]:
     return values
 
 
-def auc_error(found: Tensor, rows: Tensor, n_draws: int = 500) -> float:
-    """Standard error of the AUC of logits (N,) on rows (N, F + 1), users drawn with replacement.
+def lead(one: Tensor, other: Tensor, rows: Tensor, n_draws: int = 500) -> tuple[float, float]:
+    """AUC of logits one (N,) less that of the other on rows (N, F + 1), and its standard error.
 
-    The ratings of one user are no independent draws, so the first column's users are drawn whole.
+    The ratings of one user are no independent draws, so the first column's users are drawn whole,
+    with replacement, and both are judged on the same draws.
     """
     generator, users = torch.Generator().manual_seed(0), rows[:, 0].unique()
     of_user = [(rows[:, 0] == user).nonzero()[:, 0] for user in users]
@@ -194,8 +195,9 @@ def auc_error(found: Tensor, rows: Tensor, n_draws: int = 500) -> float:
     for _ in range(n_draws):
         drawn = torch.randint(len(users), (len(users),), generator=generator)
         some = torch.cat([of_user[k] for k in drawn.tolist()])
-        values.append(auc(found[some], rows[some, -1]))
-    return torch.tensor(values, dtype=torch.float64).std().item()
+        values.append(auc(one[some], rows[some, -1]) - auc(other[some], rows[some, -1]))
+    error = torch.tensor(values, dtype=torch.float64).std().item()
+    return auc(one, rows[:, -1]) - auc(other, rows[:, -1]), error
 
 
 def compare(
@@ -271,12 +273,15 @@ def main() -> None:
     task = ratings(0, films, by_time=True)
     strange = zip(never_shown(task), task.test[:, :-1].T, strict=True)
     shares = [new[column].double().mean().item() for new, column in strange]
-    setting = {key: tables["MovieLens by time"]["LR"][key] for key in ("lr", "decay")}
-    model = trained(MODELS["LR"], task, 0, **setting)
+    table, said = tables["MovieLens by time"], {}
+    for name, build in MODELS.items():
+        model = trained(build, task, 0, table[name]["lr"], table[name]["decay"])
+        said[name] = logits(model, task.test, task.shift)
+    others = [name for name in MODELS if name != "LR"]
     record["by time"] = {
         "never shown": dict(zip(FIELDS, shares, strict=True)),  # shares of the latest ratings
         "n_users": len(task.test[:, 0].unique()),
-        "error": auc_error(logits(model, task.test, task.shift), task.test),
+        "leads": {name: lead(said["LR"], said[name], task.test) for name in others},
     }
     book.write_json(path, record)
 

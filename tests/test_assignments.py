@@ -16,6 +16,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbgrader.api import Gradebook
 
+from helpers.exercises.exercise import find
 from tools import assignments, book, feedback, marking, sandbox, submission
 from tools import grade as program
 
@@ -63,6 +64,15 @@ def test_student_version_can_be_filled_in(name, released):
             assert assignments.checks(cell.source) and cell.metadata.editable is False
     assert assignments.problems(student) == assignments.problems(source)
     assert assignments.problems(student) == POINTS or name != "01_nice"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_checker_speaks_of_the_students_functions(name):
+    text = (ROOT / f"assignments/{name}.md").read_text(encoding="utf-8")
+    checked = re.findall(r'check\("([\w-]+)", (\w+)', text)
+    assert checked
+    for id, function in checked:
+        assert find(id).signature.startswith(f"{function}("), f"{id} is {find(id).signature}"
 
 
 @pytest.mark.parametrize("place", ["source", "output", "metadata", "key"])

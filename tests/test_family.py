@@ -138,16 +138,20 @@ def test_what_was_never_trained_is_silenced():
     assert set(found) == {"auc", "log_loss", "auc_trained_only"}
 
 
-def test_the_error_counts_users_not_rows():
-    """Every user's row twenty-five times over: the error stays what it was."""
+def test_a_lead_s_error_counts_users_not_rows():
+    """Every user's row twenty-five times over: lead and error stay what they were."""
     generator = torch.Generator().manual_seed(0)
-    found, click = torch.randn(400, generator=generator), torch.arange(400) % 2
+    click = torch.arange(400) % 2
+    found, chance = torch.randn(400, generator=generator) + click, torch.zeros(400)
     single = torch.stack((torch.arange(400), click), 1)
-    by_row = family.auc_error(found + click, single)
+    gain, error = family.lead(found, chance, single)
+    assert gain == pytest.approx(auc(found, click) - 0.5)
     # Hanley and McNeil's error for scores that are normal and one standard deviation apart.
     a = 0.76
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     wanted = ((a * (1 - a) + 199 * (q1 - a * a) + 199 * (q2 - a * a)) / 200**2) ** 0.5
-    assert by_row == pytest.approx(wanted, rel=0.15)
-    copies = torch.stack((torch.arange(400).repeat_interleave(25), click.repeat_interleave(25)), 1)
-    assert family.auc_error((found + click).repeat_interleave(25), copies) == pytest.approx(by_row)
+    assert error == pytest.approx(wanted, rel=0.15)
+    often = torch.stack((torch.arange(400).repeat_interleave(25), click.repeat_interleave(25)), 1)
+    copies = [x.repeat_interleave(25) for x in (found, chance)]
+    assert family.lead(*copies, often) == pytest.approx((gain, error))
+    assert family.lead(found, found, single) == (0.0, 0.0)

@@ -51,6 +51,7 @@ def test_it_measures_every_row_and_counts_its_work():
         text = f"WANDS, {system}, "
         assert values[text + "unjudged left out"] > values[text + "unjudged worthless"]
     # A quarter of the products are right, so chance would reach about a quarter.
+    assert values["WANDS, two towers, unjudged left out"] > 0.4
     assert values["WANDS, hybrid (RRF), unjudged left out"] > 0.5
     assert run(small_shop(), SMALL) == values
 
@@ -65,7 +66,8 @@ def test_products_without_a_word_in_common_are_not_fused(monkeypatch):
     monkeypatch.setattr(full_matching, "reciprocal_rank_fusion", seen)
     shop = small_shop()
     run(shop, SMALL)
-    ((words, towers),) = fused
+    (words, towers), (last, first) = fused
+    assert torch.equal(words, first) and torch.equal(towers, last)
     for q, row in enumerate(words.tolist()):
         texts = [f"{shop.names[p]} {shop.descriptions[p]}".split() for p in row if p >= 0]
         n_right = sum(
@@ -75,6 +77,14 @@ def test_products_without_a_word_in_common_are_not_fused(monkeypatch):
         assert all(shop.queries[q] in text for text in texts)
         assert len(texts) == min(n_right, 20) and row[len(texts) :] == [-1] * (20 - len(texts))
     assert towers.min() >= 0
+
+
+def test_ties_of_a_fusion_go_to_either_list():
+    """Two lists without a common item: the first places tie, and each list wins about half."""
+    one, other = torch.arange(10).expand(400, 10), torch.arange(10, 20).expand(400, 10)
+    found = full_matching.fuse_fairly([one, other], 4)
+    assert {tuple(row) for row in found.tolist()} == {(0, 10, 1, 11), (10, 0, 11, 1)}
+    assert 150 < (found[:, 0] == 0).sum() < 250
 
 
 def test_lists_without_the_unjudged():

@@ -94,6 +94,13 @@ def judged_only(ranking: Tensor, judged: Tensor, grades: Tensor, k: int) -> Tens
     return dcg(gains) / dcg(best).masked_fill(dcg(best) == 0, torch.nan)
 
 
+def fuse_fairly(lists: Sequence[Tensor], k: int) -> Tensor:
+    """The k best by reciprocal rank fusion, (Q, k); a coin a query says whose ties go first."""
+    coin = torch.rand(len(lists[0]), 1, generator=torch.Generator().manual_seed(0)) < 0.5
+    ways = [reciprocal_rank_fusion(some, k)[1] for some in (list(lists), list(lists)[::-1])]
+    return torch.where(coin, *ways)
+
+
 def run(shop: data.Wands, plan: Plan, watch: Watch = lambda steps: None) -> dict[str, float]:
     """Index, train, search, judge: the values of all `rows`, by their text."""
     parts = (shop.names, shop.classes, shop.descriptions, shop.features)
@@ -117,7 +124,7 @@ def run(shop: data.Wands, plan: Plan, watch: Watch = lambda steps: None) -> dict
     near = (net.user(*packed(bags(asked))) @ items[mixed].T).topk(plan.n_listed, 1).indices
     found["two towers"] = mixed[near]
     lists = [found["BM25"].masked_fill(score <= 0, -1), found["two towers"]]  # no word: no place
-    found["hybrid (RRF)"] = reciprocal_rank_fusion(lists, plan.n_listed)[1]
+    found["hybrid (RRF)"] = fuse_fairly(lists, plan.n_listed)
     grades = torch.zeros(len(asked), len(texts), dtype=torch.uint8)
     judged = torch.zeros(len(asked), len(texts), dtype=torch.bool)
     grades[shop.query, shop.product] = shop.grade.to(torch.uint8)

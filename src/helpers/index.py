@@ -159,7 +159,7 @@ def rerank(
 def recall(ids: Tensor, truth: Tensor) -> float:
     """Mean share of each query's true neighbours, truth (Q, k), among those found, ids (Q, L).
 
-    -1 among the ids is nobody; among the truth it is a ValueError, as are other wrong shapes.
+    -1 among the ids is nobody; among the truth it is a ValueError, as are wrong shapes.
     """
     if ids.ndim != 2 or truth.ndim != 2 or len(ids) != len(truth) or truth.numel() == 0:
         raise ValueError(
