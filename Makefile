@@ -46,7 +46,8 @@ test: .venv/test book lint  ## run every test, every notebook, the browser and t
 quick: .venv/test lint  ## check in a minute that chapters and code keep the house rules
 	.venv/bin/python -m tools.chapters --check
 	.venv/bin/python -m tools.pages --check
-	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_structure.py tests/test_chapters.py
+	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_template.py \
+	  tests/test_structure.py tests/test_chapters.py tests/test_tools.py
 
 lint: .venv/test  ## check the style of the code
 	.venv/bin/ruff check .

@@ -14,9 +14,9 @@ AROUND = rules.Surroundings(
     mutated={TEST},
     cited=rules.bibliography((ROOT / "book" / "references.bib").read_text(encoding="utf-8")),
     exercises={
-        "name-3": SimpleNamespace(kind="build", difficulty=2),
-        "name-4": SimpleNamespace(kind="build", difficulty=2),
-        "name-5": SimpleNamespace(kind="modify", difficulty=3),
+        "name-3": SimpleNamespace(kind="build", difficulty=2, signature="f3(x)"),
+        "name-4": SimpleNamespace(kind="build", difficulty=2, signature="f4(x)"),
+        "name-5": SimpleNamespace(kind="modify", difficulty=3, signature="f5(x)"),
     },
     seconds={"02_name": 1.0},
 )
