@@ -43,7 +43,7 @@ test: .venv/test book lint  ## run every test, every notebook, the browser and t
 	.venv/bin/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	  --nbval-sanitize-with tools/nbval_sanitize.cfg --numprocesses 2 --dist loadfile chapters
 
-quick: .venv/test lint  ## check in a minute that chapters and code keep the house rules
+quick: .venv/test lint  ## check before a commit that chapters and code keep the house rules
 	.venv/bin/python -m tools.chapters --check
 	.venv/bin/python -m tools.pages --check
 	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_template.py \
