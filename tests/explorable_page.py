@@ -56,6 +56,22 @@ def shown(figure) -> dict:
     return figure.evaluate("f => ({...f.dataset})")
 
 
+def texts(figure, selector: str) -> list[str]:
+    """The texts of what a selector finds in a figure, read at one moment.
+
+    A locator finds first and reads then; what a figure draws anew in between, it reads detached.
+    """
+    return figure.evaluate("(f, s) => [...f.querySelectorAll(s)].map(e => e.innerText)", selector)
+
+
+def rows(figure, selector: str = "tbody tr") -> list[list[str]]:
+    """The texts of the cells of each row of a figure's tables, read at one moment."""
+    return figure.evaluate(
+        "(f, s) => [...f.querySelectorAll(s)].map(r => [...r.cells].map(c => c.innerText))",
+        selector,
+    )
+
+
 def until(figure, **data) -> None:
     """Wait until the figure says so."""
     for name, value in data.items():

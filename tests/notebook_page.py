@@ -88,7 +88,7 @@ def lab(folder):
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(1200):  # five minutes: a busy machine has taken one
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=5).close()
                 break

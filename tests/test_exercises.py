@@ -216,6 +216,57 @@ def test_nan_shape_type(id):
         assert one.kind == "type" and f"({', '.join(names)})" in one.sentence
 
 
+def test_what_makes_nan_and_infinity_is_said_with_how_many_there_are():
+    reference = ANSWERS["ann-3"].reference
+
+    def spoilt(value):
+        def lift(x, radius):
+            lifted = reference(x, radius)
+            lifted[0, -1] = value
+            return lifted
+
+        return check("ann-3", lift).sentence
+
+    said = spoilt(torch.nan)
+    assert "values that are NaN (1 of 20, in shape (5, 4)): 0 / 0" in said and "root" in said
+    for sign in (1, -1):
+        said = spoilt(sign * torch.inf)
+        assert "values that are infinite (1 of 20, in shape (5, 4)): a division by zero" in said
+
+
+def test_a_mistake_that_gives_nan_or_infinity_is_named_and_told_from_others():
+    """Where both hold the same NaN or infinity; an infinity is near no number, NaN near nothing."""
+    id, mistakes = "ann-3", ANSWERS["ann-3"].mistakes
+    (lengths,) = [m for m in mistakes if m.sentence.startswith("You use radius where")]
+    outputs = [lengths.function(*arguments) for arguments in draws(find(id), "reader")]
+    assert any(a.isnan().any() for a in outputs) and all(a.isfinite().any() for a in outputs)
+    assert check(id, lengths.function).kind == "mistake"
+    for other in (0.0, torch.inf):
+        unlike = check(id, lambda *a, v=other: lengths.function(*a).nan_to_num(v, v, v))
+        assert unlike.kind != "mistake" or unlike.sentence != lengths.sentence
+    (own,) = [m for m in ANSWERS["matching-4"].mistakes if "belongs into the sum" in m.sentence]
+    for value in (-1e30, torch.inf, torch.nan):
+
+        def near(*arguments, value=value):
+            loss = own.function(*arguments)
+            return torch.where(loss.isfinite(), loss, value)
+
+        assert check("matching-4", near).sentence != own.sentence
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_nan_everywhere_is_nobodys_mistake(id):
+    for value in (torch.nan, torch.inf):
+
+        def nothing(*arguments, value=value):
+            result = ANSWERS[id].reference(*arguments)
+            many = isinstance(result, tuple)
+            parts = [torch.full_like(a, value) for a in (result if many else (result,))]
+            return tuple(parts) if many else parts[0]
+
+        assert check(id, nothing).kind == "nan"
+
+
 def test_a_shape_that_ignores_the_input_is_named():
     verdict = check("nice-3", lambda *arguments: torch.zeros(5))
     assert verdict.kind == "shape" and "should have shape (1,) here; yours has (5,)" in str(verdict)

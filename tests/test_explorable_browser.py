@@ -11,7 +11,18 @@ import pytest
 import stand_in
 import torch
 from browser import axe, browser, new_page, quiet
-from explorable_page import button, drawn, floats, live, opened, pictures, shown, until, written
+from explorable_page import (
+    button,
+    drawn,
+    floats,
+    live,
+    opened,
+    pictures,
+    shown,
+    texts,
+    until,
+    written,
+)
 from matplotlib import colormaps
 from notebook_page import exported, lab
 from stand_in import BACK, EXTENT, FORTH, TAUS, K
@@ -195,8 +206,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
         }
         data = changed(figure, lambda: figure.locator("canvas.fr-cloud").click(position=at))
         assert int(data["picked"]) == i
-        chips = figure.locator(".fr-chips > span")
-        told = torch.stack([numbers(chip) for chip in chips.all_inner_texts()[1:]])
+        told = torch.stack([numbers(chip) for chip in texts(figure, ".fr-chips > span")[1:]])
         way = PARTS["runs"][FORTH][:, i]
         assert told[:, 0].tolist() == list(range(K + 1))
         torch.testing.assert_close(told[:, 1:], way, atol=FIGURE.error + 0.006, rtol=0)
@@ -335,9 +345,13 @@ def test_two_figures_run_again_and_saved_from_the_browser(browser, folder, tmp_p
 def test_a_cell_run_in_jupyterlab_and_its_dark_theme(browser, folder, request):
     with opened_at(browser, folder, "lab", request) as (page, figure, noise):
         figure.get_by_role("slider", name="layer").fill("50")
+        figure.evaluate("f => { f.dataset.old = true; }")
         page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
-        until(figure, position="0.000")  # a kernel has started and made it afresh
+        # Until a kernel has started and made it afresh, the first figure is the second cell's.
+        first = page.locator(".jp-Notebook .jp-Cell").first
+        figure = first.locator(".fr-explorable[data-state=live]:not([data-old])")
+        until(figure, position="0.000")
         layer = figure.get_by_role("slider", name="layer")
         assert changed(figure, lambda: layer.fill("40"))["position"] == "2.000"
         page.get_by_text("Settings", exact=True).click()

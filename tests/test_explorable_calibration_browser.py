@@ -8,7 +8,7 @@ import pytest
 import torch
 from browser import browser
 from explorable_html import unpacked
-from explorable_page import button, colours, floats, opened, repainted, shown, written
+from explorable_page import button, colours, floats, opened, repainted, rows, shown, written
 from stand_in_clicks import figure
 
 from helpers import auction, calibration, ctr_metrics
@@ -52,10 +52,9 @@ def agrees(fig) -> dict:
     for name, value in wanted.items():
         close = 0.01 if name == "surplus" else 2e-5  # one impression may be won or lost by rounding
         assert float(data[name]) == pytest.approx(value, abs=close), name
-    rows = fig.locator("tbody tr").all_inner_texts()
     order = ("auc", "loss", "ece", "floor", "mean", None, "surplus")
-    for row, name in zip(rows, order, strict=True):
-        old, new = floats(row.split("\t", 1)[1])
+    for row, name in zip(rows(fig), order, strict=True):
+        old, new = floats(" ".join(row[1:]))
         if name is None:
             assert old == new == pytest.approx(LABELS.double().mean().item(), abs=5.1e-5)
         else:

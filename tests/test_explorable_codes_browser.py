@@ -6,7 +6,18 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, colours, floats, opened, pictures, shown, until, written
+from explorable_page import (
+    button,
+    colours,
+    floats,
+    opened,
+    pictures,
+    rows,
+    shown,
+    texts,
+    until,
+    written,
+)
 from stand_in_codes import BITS, CODERS, NAMES, POINTS, QUERIES, K, expected, figure
 from test_explorable_codes import unpacked
 
@@ -51,36 +62,35 @@ def agrees(fig):
     means = [far.item(), sums.mean().item(), error.sum(1).mean().item()]
     assert [float(v) for v in data["means"].split()] == pytest.approx(means, abs=1e-5)
     assert int(data["filled"]) == len(codes.unique(dim=0))
-    rows = [row.locator("td").all_inner_texts() for row in fig.locator(".fr-sums tbody tr").all()]
-    cells = [[value for row in rows for value in row][i] for i in (1, 4, 7)]
+    table = [row[-3:] for row in rows(fig, ".fr-sums tbody tr")]
+    cells = [row[1] for row in table[:3]]
     assert near(" ".join(cells), [*entries, sum(entries)])
-    assert near(" ".join(rows[3]), means)
-    status, facts = fig.locator("p.fr-text").all_inner_texts()
+    assert near(" ".join(table[3]), means)
+    status, facts = texts(fig, "p.fr-text")
     assert f"({code[0]}, {code[1]})" in status
     assert " ".join(f"{c:0{bits}b}" for c in code) in status
     if point < 0:
-        assert status.startswith("No thing has") and rows[0][0] == rows[2][2] == "–"
+        assert status.startswith("No thing has") and table[0][0] == table[2][2] == "–"
     else:
         assert members[point] and codes[point].tolist() == code
         truth = parts[point].square().view(2, 2).sum(1)
         lost = error[point].view(2, 2).sum(1)
         assert [float(v) for v in data["far"].split()] == pytest.approx(truth.tolist(), abs=1e-5)
         assert [float(v) for v in data["lost"].split()] == pytest.approx(lost.tolist(), abs=1e-5)
-        assert near(" ".join(row[0] for row in rows[:3]), [*truth, truth.sum()])
-        assert near(" ".join(row[2] for row in rows[:3]), [*lost, lost.sum()])
+        assert near(" ".join(row[0] for row in table[:3]), [*truth, truth.sum()])
+        assert near(" ".join(row[2] for row in table[:3]), [*lost, lost.sum()])
         assert status.startswith(NAMES[point]) and f"with {members.sum() - 1} other" in status
         assert near(status.rpartition("distance is ")[2], [*entries, sum(entries), truth.sum()])
     cells, alike = 4**bits, (codes == codes[found[0]]).all(1).sum()
     told = [2**bits, 2**bits, cells, len(codes.unique(dim=0)), len(POINTS), distortion, right, K]
     assert near(facts, [*told, alike - 1] if alike > 1 else told)
-    for ids, item, other in zip(
-        (close, found), fig.locator("ol").all(), (found, close), strict=True
-    ):
-        lines = [line.split("\n")[0] for line in item.locator("li").all_inner_texts()]
+    listed = [line.split("\n")[0] for line in texts(fig, "ol li")]
+    halves = listed[: len(close)], listed[len(close) :]
+    for ids, lines, other in zip((close, found), halves, (found, close), strict=True):
         wanted = [f"{'✓' if i in other else '–'} {NAMES[i]}" for i in ids]
         assert [line[: len(w)] for line, w in zip(lines, wanted, strict=True)] == wanted
     assert near(
-        " ".join(fig.locator("ol i").all_inner_texts()),
+        " ".join(texts(fig, "ol i")),
         [
             *POINTS.sub(torch.tensor(query)).square().sum(1)[close],
             *sums[found],

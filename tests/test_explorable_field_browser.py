@@ -8,7 +8,7 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, colours, floats, opened, repainted, shown, until, written
+from explorable_page import button, colours, floats, opened, repainted, rows, shown, until, written
 from scipy.integrate import solve_ivp
 from test_explorable_field import EXTENT, MEANS, WEIGHTS, figure
 
@@ -61,8 +61,7 @@ def carried(start, before: float, after: float) -> torch.Tensor:
 
 def said(fig) -> dict[str, list[float]]:
     """The numbers in the figure's table, by the names of its rows."""
-    rows = [row.split("\t") for row in fig.locator("tbody tr").all_inner_texts()]
-    return {row[0]: floats(row[1]) for row in rows}
+    return {name: floats(value) for name, value in rows(fig)}
 
 
 def agrees(fig, dropped=None, when: float = 0.0) -> dict:

@@ -6,7 +6,7 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, floats, opened, pictures, repainted, shown, written
+from explorable_page import button, floats, opened, pictures, repainted, rows, shown, written
 from stand_in_matrix import COLUMNS, LEVELS, NAMES, ROWS, figure, learned, planted, seen
 
 pytestmark = pytest.mark.browser
@@ -51,11 +51,11 @@ def agrees(fig) -> dict:
     data, close = shown(fig), FIGURE.error * 1.01 + 1e-6
     assert data["level"] == str(LEVELS[int(data["position"])])
     told = [float(n) for n in data["fit"].split(",")]
-    rows = fig.locator("tbody tr").all_inner_texts()
+    table = rows(fig)
     for i, which in enumerate((seen(), ~seen())):
         expected = fit(data, which)
         assert told[2 * i : 2 * i + 2] == pytest.approx(expected, abs=5e-3, nan_ok=True)
-        cell = rows[i].split("\t")
+        cell = table[i]
         assert cell[0] == ("seen", "unseen")[i] and int(cell[1]) == int(which.sum())
         if expected[0] == expected[0]:
             assert floats(cell[2]) == pytest.approx(expected[:1], abs=0.011)

@@ -8,7 +8,7 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import opened, shown, written
+from explorable_page import opened, shown, texts, written
 from test_explorable_search import DOCUMENTS
 
 from helpers.bm25 import BM25
@@ -81,7 +81,7 @@ def agrees(fig) -> dict:
     # Documents of the same words can swap places by a rounding of single precision.
     same = [i == j or sorted(BAGS[i]) == sorted(BAGS[j]) for i, j in zip(ids, best, strict=True)]
     assert all(same)
-    titles = fig.locator("li .fr-hit > b").all_inner_texts()
+    titles = texts(fig, "li .fr-hit > b")
     assert titles == [TEXTS[i][0] for i in ids]
     assert f"{len(ids)} results" in fig.get_by_role("status").inner_text() or not ids
     return data
@@ -138,10 +138,10 @@ def test_an_unknown_word_finds_nothing_and_says_so(browser, folder):
 
 def test_words_of_the_query_are_marked_and_moves_are_told(browser, folder):
     with opened(browser, folder, "file") as (_, fig, _):
-        marks = {m.lower() for m in fig.locator("mark").all_inner_texts()}
+        marks = {m.lower() for m in texts(fig, "mark")}
         assert marks == {"long", "dress"}
         fig.locator("input[aria-label^='share']").fill("10")
-        moved = fig.locator(".fr-moved").all_inner_texts()
+        moved = texts(fig, ".fr-moved")
         assert any(m.startswith(("▲", "▼", "new")) for m in moved)
 
 

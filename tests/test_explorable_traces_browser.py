@@ -9,7 +9,7 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, colours, floats, opened, repainted, shown, until, written
+from explorable_page import button, colours, floats, opened, repainted, rows, shown, until, written
 from stand_in_lines import EXTENT, LEVELS, PANELS, TIMES, N, density, figure, positions
 
 from helpers.explorable_traces import Traces
@@ -57,9 +57,7 @@ def agrees(fig) -> dict:
         ("x", [v[int(picked)].item() for v in values] if picked else []),
     ):
         assert floats(data[name]) == pytest.approx(given, abs=close)
-    rows = fig.locator("tbody tr").all_inner_texts()
-    for row, name, v in zip(rows, PANELS, values, strict=True):
-        told = row.split("\t")
+    for told, name, v in zip(rows(fig), PANELS, values, strict=True):
         wanted = [v.mean().item(), v.std().item(), *([v[int(picked)].item()] if picked else [])]
         assert told[0] == name
         assert floats(" ".join(told[1:])) == pytest.approx(wanted, abs=close + 0.0051)

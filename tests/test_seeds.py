@@ -9,7 +9,7 @@ import pytest
 from small_book import ROOT, edit, executed, notebook, root, tiny
 
 from helpers.claims import margin
-from tools import book, chapters, kernel, seeds
+from tools import chapters, kernel, seeds
 
 __all__ = ["executed", "root"]  # fixtures
 
@@ -41,10 +41,25 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
     assert values[0] == record["measured"] != values[1] and len(values) == 2
     margins = entry["claims"]["tiny-half"]["margins"]
     assert margins == [pytest.approx(0.3 - abs(value - 0.25)) for value in values]
-    assert entry["stamp"] == book.digest(chapters.stamp(tiny(root), root))
+    assert entry["stamp"] == seeds.stamp(tiny(root), root)
     monkeypatch.setattr(seeds, "gather", lambda *arguments: 1 / 0)
     assert seeds.main([], root) == 0
     assert "01_tiny.md: up to date" in capsys.readouterr().out
+
+
+def test_the_checker_of_exercises_costs_no_new_run_of_seeds(root):
+    checker = root / "src" / "helpers" / "exercises"
+    checker.mkdir()
+    for name in ("__init__", "check", "tiny_mistakes"):
+        (checker / f"{name}.py").write_text("def check(*_): ...\n")
+    lines = "from helpers.exercises.check import check\nimport helpers.exercises.tiny_mistakes\n"
+    edit(tiny(root), "import random\n", lines + "import random\n")
+    before = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
+    (checker / "tiny_mistakes.py").write_text("MORE = 1\n")
+    after = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
+    assert before[0] != after[0] and before[1] == after[1]
+    edit(root / "src" / "helpers" / "base.py", "/ 2", "/ 3")
+    assert seeds.stamp(tiny(root), root) != after[1]
 
 
 def test_a_claim_that_fails_on_some_seed_fails_the_run(root, capsys, monkeypatch):

@@ -11,7 +11,7 @@ import time
 import pytest
 from small_book import ROOT, edit, executed, notebook, root, tiny
 
-from tools import book, chapters, costs, kernel, pages
+from tools import book, chapters, costs, kernel, pages, seeds
 
 __all__ = ["executed", "root"]  # fixtures
 
@@ -131,7 +131,7 @@ def test_the_pages(root, capsys):
     assert "| not run |" in (root / "book" / "costs.md").read_text()
 
     found = {"tiny-half": {"bound": record["bound"], "values": [0.1, 0.5, 0.2, 0.3, 0.4]}}
-    entry = {"stamp": book.digest(chapters.stamp(tiny(root), root)), "claims": found}
+    entry = {"stamp": seeds.stamp(tiny(root), root), "claims": found}
     book.write_json(book.generated(root, "seeds.json"), {"01_tiny": entry})
     row = {"chapter": "1", "text": "likelihood", "reported": "9 (paper)", "data": "real"}
     row |= {"unit": "nats", "measured": None}

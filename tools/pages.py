@@ -15,7 +15,7 @@ import nbformat
 
 from helpers.claims import describe_bound, show
 from tools import book, costs, seeds
-from tools.chapters import claims, stamp, stored
+from tools.chapters import claims, stored
 
 NOT_RUN = "not run"
 RESULTS = """\
@@ -96,7 +96,7 @@ def results(root: Path = book.ROOT) -> str:
         lines += [f"## {name(source)}", ""]
         records = list(claims(notebook))
         known = on_seeds.get(source.stem, {})
-        fresh = known.get("stamp") == book.digest(stamp(source, root))
+        fresh = known.get("stamp") == seeds.stamp(source, root)
         for group in dict.fromkeys(circumstances(record) for record in records):
             names = ("Claim", ">Measured", "Bound", "Five seeds", "Floor, oracle", "Data")
             where = link(source, "the chapter")

@@ -29,13 +29,13 @@ LIFT = (
     Mistake("The new coordinate comes last: queries get their zero there.",
             but(_lift, join=lambda x, new: torch.cat([new[:, None], x], 1))),
     Mistake("You use radius where its square is meant.",
-            but(_lift, more=lambda square, radius: (radius - square).abs().sqrt())),
+            but(_lift, more=lambda square, radius: (radius - square).sqrt())),
     Mistake("Your rows have the right length; by agreement the new coordinate is the root that is "
             "not negative.", but(_lift, more=lambda square, radius: -(radius**2 - square).sqrt())),
     Mistake("You fill up to the longest row's length; radius is given, and may be longer.",
             but(_lift, more=lambda square, radius: (square.max() - square).sqrt())),
     Mistake("You take a length off the square of radius; take its square off.",
-            but(_lift, more=lambda square, radius: (radius**2 - square.sqrt()).abs().sqrt())),
+            but(_lift, more=lambda square, radius: (radius**2 - square.sqrt()).sqrt())),
     Mistake("You take lengths from each other under the root; by Pythagoras it is their squares.",
             but(_lift, more=lambda square, radius: (radius - square.sqrt()).sqrt())),
     Mistake("The new coordinate is the squared length; it must be what is missing to radius.",
@@ -52,10 +52,10 @@ LIFT = (
                                     more=lambda square, r: 0 * square)),
     Mistake("Square each coordinate before you sum; you square the sum.",
             lambda x, radius: _lift(x, radius, more=lambda square, r: (
-                r**2 - x.sum(1) ** 2).abs().sqrt())),
+                r**2 - x.sum(1) ** 2).sqrt())),
     Mistake("Each row has a length of its own; you take that of the whole matrix.",
             lambda x, radius: _lift(x, radius, more=lambda square, r: (
-                r**2 - square.sum()).abs().sqrt().expand(len(x)))),
+                r**2 - square.sum()).sqrt().expand(len(x)))),
     Mistake("The squared length is a sum over coordinates; you take the mean.",
             lambda x, radius: _lift(
                 x, radius, more=lambda square, r: (r**2 - square / x.shape[1]).sqrt())),

@@ -64,7 +64,8 @@ def _judge(
     right = [_same(one, want, tolerance) for one, want in zip(attempts, wanted, strict=True)]
     if all(right):
         return "right", f"{exercise.title}: agrees on {len(inputs)} inputs of different shapes."
-    for mistake in answers.mistakes:
+    known = answers.mistakes if any(map(_finite, attempts)) else ()  # NaN alone tells nothing
+    for mistake in known:
         other = attempt(exercise, mistake.function, inputs)
         if all(_same(a, b, tolerance) for a, b in zip(attempts, other, strict=True)):
             return "mistake", mistake.sentence
@@ -102,9 +103,20 @@ def _fault(exercise: Exercise, got: Attempt, want: Attempt) -> tuple[str, str] |
         if mine.values is None:
             return "type", f"{name} should be an array of real numbers; yours is: {mine.type}."
         if not np.isfinite(mine.values).all():
-            what = "NaN" if np.isnan(mine.values).any() else "infinite"
-            return "nan", f"{name} contains values that are {what}."
+            return "nan", _unbounded(name, mine.values)
     return None
+
+
+def _unbounded(name: str, values: np.ndarray) -> str:
+    """What is to be said of values that are not all finite: how many, and what makes such."""
+    if np.isnan(values).any():
+        what, n = "NaN", np.isnan(values).sum()
+        makers = "0 / 0, inf - inf, and a root or logarithm of a negative number give NaN"
+    else:
+        what, n = "infinite", np.isinf(values).sum()
+        makers = "a division by zero, a logarithm of zero and an overflow give infinity"
+    where = f"{n} of {values.size}" + (f", in shape {values.shape}" if values.shape else "")
+    return f"{name} contains values that are {what} ({where}): {makers}."
 
 
 def _numbers(exercise: Exercise, failed: list[tuple[Attempt, Attempt]]) -> tuple[str, str]:
@@ -162,7 +174,15 @@ def _close(a: Part, b: Part, tolerance: float) -> bool:
 
 
 def _near(got: np.ndarray, want: np.ndarray, tolerance: float) -> bool:
-    return bool((np.abs(got - want) <= tolerance * (1 + np.abs(want))).all())
+    """Close where ``want`` is finite; elsewhere the same infinity, or NaN in both."""
+    same = (got == want) | (np.isnan(got) & np.isnan(want))
+    with np.errstate(invalid="ignore"):
+        close = np.abs(got - want) <= tolerance * (1 + np.abs(want))
+    return bool(np.where(np.isfinite(want), close, same).all())
+
+
+def _finite(one: Attempt) -> bool:
+    return any(p.values is not None and np.isfinite(p.values).any() for p in one.parts)
 
 
 def _shape(want: Attempt) -> str:

@@ -83,9 +83,9 @@ def _losses(f, g, log_q, correct=lambda s, q: s - q, axis=1, reduce=lambda rows:
     return reduce(s.logsumexp(axis) - s.diagonal())
 
 
-def _off_diagonal(f, g, log_q):
+def _off_diagonal(f, g, log_q, least=-math.inf):
     s = f @ g.T - log_q
-    return s.masked_fill(torch.eye(len(s), dtype=bool), -1e9).logsumexp(1) - s.diagonal()
+    return s.masked_fill(torch.eye(len(s), dtype=bool), least).logsumexp(1) - s.diagonal()
 
 
 def _negatives_only(f, g, log_q):
@@ -108,6 +108,8 @@ LOSSES = (
             but(_losses, reduce=lambda rows: -rows)),
     Mistake("The user's own item belongs into the sum, too: it is one of the choices.",
             _off_diagonal),
+    Mistake("You push the user's own item out of the sum with a very low score; it is one of the "
+            "choices, leave it in.", but(_off_diagonal, least=-1e9)),
     Mistake("You correct the negatives only; the user's own item came by the same way.",
             _negatives_only),
     Mistake("You correct in the sum only; the own item's score in the numerator loses its log q, "
