@@ -67,8 +67,8 @@ serve: book  ## show the book at http://127.0.0.1:8000
 assignments: .venv/test  ## write the students' version of the assignments
 	.venv/bin/python -m tools.assignments
 
-grade: .venv/test  ## grade a folder: make grade SUBMISSIONS=path
-	.venv/bin/python -m tools.grade $(SUBMISSIONS)
+grade: .venv/test  ## grade a folder: make grade SUBMISSIONS=path [ASSIGNMENT=01_nice]
+	.venv/bin/python -m tools.grade $(SUBMISSIONS) $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 
 bench: .venv/test  ## measure the helpers against libraries
 	.venv/bin/python -m benchmarks

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -384,7 +385,7 @@ def test_grade(student, graded):
 
 
 def test_what_is_printed_names_everybody_and_the_isolation(graded):
-    assert graded[0].startswith("isolation: ")
+    assert graded[0].startswith("assignment: 01_nice; isolation: ")
     assert all(f"\n{student}: " in graded[0] for student in EXPECTED)
 
 
@@ -488,12 +489,38 @@ def test_unusable_folders_are_a_plain_message(tmp_path, capsys):
 def test_restoring_keeps_the_students_own_cells_and_no_metadata(released):
     _, student = released["01_nice"]
     mine = nbformat.v4.new_code_cell("a = 1", metadata={"nbgrader": {"grade_id": "made-up"}})
-    handed_in = nbformat.v4.new_notebook(cells=[mine])
+    (kept,) = [cell for cell in student.cells if submission.name(cell) == "nice-3-answer"]
+    handed_in = nbformat.v4.new_notebook(cells=[kept, mine])
     notebook, notes = submission.restore(handed_in, student)
     ids = [submission.name(cell) for cell in student.cells if submission.name(cell)]
-    assert [submission.name(cell) for cell in notebook.cells] == [*ids, ""]
-    assert notebook.cells[-1].source == "a = 1" and notebook.cells[-1].metadata == {}
-    assert len(notes) == len(ids) and all(note.endswith("was deleted") for note in notes)
+    assert [submission.name(cell) for cell in notebook.cells if submission.name(cell)] == ids
+    (own,) = [cell for cell in notebook.cells if not submission.name(cell)]
+    assert own.source == "a = 1" and own.metadata == {}
+    assert len(notes) == len(ids) - 1 and all(note.endswith("was deleted") for note in notes)
+
+
+def test_another_assignments_notebook_is_refused_and_gets_no_silent_zero(released):
+    for other in ("10_ctr", "13_ann"):
+        with pytest.raises(
+            submission.Unreadable, match=r"nice-3-answer or .* another assignment's"
+        ):
+            submission.restore(released[other][1], released["01_nice"][1])
+
+
+def test_the_assignment_is_read_off_the_files_names(tmp_path, capsys):
+    for student, name in (("ann", "10_ctr"), ("bo", "10_ctr"), ("cy", "notes")):
+        (tmp_path / student).mkdir()
+        (tmp_path / student / f"{name}.ipynb").write_text("{}")
+    assert program.which(tmp_path) == "10_ctr"
+    (tmp_path / "cy" / "01_nice.ipynb").write_text("{}")
+    assert program.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "which assignment? expected" in said and "got 01_nice, 10_ctr; say it" in said
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    (tmp_path / "ann.ipynb").write_text("{}")
+    assert program.main([str(tmp_path)]) == 1
+    assert "got none; say it with --assignment NAME" in capsys.readouterr().err
 
 
 def test_an_untouched_notebook_needs_no_restoring(released):

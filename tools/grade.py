@@ -165,7 +165,9 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="holds the submissions")
-    parser.add_argument("--assignment", choices=names, default=names[0], help="its name")
+    parser.add_argument(
+        "--assignment", choices=names, help="its name; needed where the files' names do not say it"
+    )
     parser.add_argument("--out", type=Path, help="where to write (build/grades/ASSIGNMENT)")
     parser.add_argument("--force", action="store_true", help="grade again what is graded")
     for limit in fields(sandbox.Limits):
@@ -174,21 +176,36 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
+def which(folder: Path) -> str:
+    """The one assignment that the files' names speak of; AssignmentError when there isn't one."""
+    names = [source.stem for source in assignments.sources()]
+    found = submission.assignments_in(folder, names)
+    if len(found) != 1:
+        raise AssignmentError(
+            f"which assignment? expected student/NAME.ipynb for one NAME in {folder}, got "
+            f"{', '.join(found) or 'none'}; say it with --assignment NAME (with make: "
+            f"ASSIGNMENT=NAME), where NAME is {', '.join(names)}"
+        )
+    return found[0]
+
+
 def main(given: list[str] | None = None) -> int:
     """Grade; 0 when every submission was dealt with, 1 when not, 130 when interrupted."""
     options = arguments(given)
-    folder, out = options.folder, options.out or book.ROOT / "build" / "grades" / options.assignment
+    folder = options.folder
     if not folder.is_dir():
         print(f"expected a folder of submissions, got {folder}", file=sys.stderr)
         return 1
-    if not submission.collect(folder, options.assignment):
+    if not submission.collect(folder, ""):
         print(f"there are no submissions in {folder}", file=sys.stderr)
         return 1
     limits = sandbox.Limits(**{f.name: getattr(options, f.name) for f in fields(sandbox.Limits)})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"isolation: {sandbox.describe()}", flush=True)
     try:
-        source = book.ROOT / "assignments" / f"{options.assignment}.md"
+        name = options.assignment or which(folder)
+        out = options.out or book.ROOT / "build" / "grades" / name
+        print(f"assignment: {name}; isolation: {sandbox.describe()}", flush=True)
+        source = book.ROOT / "assignments" / f"{name}.md"
         rows = grade_all(marker(source, out, limits), folder, out.resolve(), options.force)
     except AssignmentError as error:
         print(error, file=sys.stderr)

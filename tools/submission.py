@@ -37,6 +37,11 @@ def collect(folder: Path, name: str) -> dict[str, list[Path]]:
     return found
 
 
+def assignments_in(folder: Path, names: Iterable[str]) -> list[str]:
+    """Which of the assignments ``names`` are handed in as ``student/name.ipynb``."""
+    return [name for name in names if any(folder.glob(f"*/{name}.ipynb"))]
+
+
 def content(student: str, files: list[Path]) -> bytes:
     """The bytes of a student's one notebook."""
     if not STUDENT.fullmatch(student):
@@ -79,10 +84,16 @@ def restore(handed_in: NotebookNode, released: NotebookNode) -> tuple[NotebookNo
 
     Only types and sources are taken over. A cell with a known id is what was released under it: a
     locked one gets its source back, and one that was deleted is put back where it belongs. Of
-    several cells with the same id the last counts, the others become plain cells.
+    several cells with the same id the last counts, the others become plain cells. A notebook with
+    none of the answers' cells is not graded at all: it belongs to something else.
     """
     known = {name(cell): cell for cell in released.cells if name(cell)}
     copies = Counter(name(cell) for cell in handed_in.cells)
+    answers = [id for id in known if id.endswith("-answer")]
+    if answers and not copies.keys() & set(answers):
+        raise Unreadable(
+            f"it has no cell {' or '.join(answers)}: is it another assignment's notebook?"
+        )
     notes = [f"{id} was there {n} times" for id, n in copies.items() if id in known and n > 1]
     cells: list[NotebookNode] = []
     for cell in handed_in.cells:
