@@ -346,6 +346,8 @@ def test_a_cell_run_in_jupyterlab_and_its_dark_theme(browser, folder, request):
     with opened_at(browser, folder, "lab", request) as (page, figure, noise):
         figure.get_by_role("slider", name="layer").fill("50")
         figure.evaluate("f => { f.dataset.old = true; }")
+        # What is asked of a kernel that is still starting may be lost.
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=90_000)
         page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
         # Until a kernel has started and made it afresh, the first figure is the second cell's.
