@@ -55,7 +55,10 @@ def test_every_claim_holds_on_five_seeds_with_room_to_spare():
         records = {record["id"]: record for record in chapters.claims(chapters.stored(source))}
         assert entry["claims"].keys() == records.keys()
         for id, found in entry["claims"].items():
-            assert found["bound"] == records[id]["bound"], id
+            bound = records[id]["bound"]
+            assert found["bound"].keys() == bound.keys(), id
+            for side, value in bound.items():  # one that was measured differs by machines' rounding
+                assert found["bound"][side] == pytest.approx(value, rel=1e-5), id
             assert len(found["values"]) == len(found["margins"]) == 5, id
             assert seeds.verdict(found["margins"]) == "holds", id
 
