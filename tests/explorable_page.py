@@ -78,6 +78,31 @@ def until(figure, **data) -> None:
         expect(figure).to_have_attribute(f"data-{name}", value, timeout=90_000)
 
 
+def paused(figure, play: str) -> dict:
+    """Press the button ``play``, and Pause as soon as the figure has moved; gives what it shows.
+
+    The page presses Pause by itself: on a busy machine a test may come when all is over.
+    """
+    start = shown(figure)["position"]
+    figure.evaluate(
+        """(f, start) => {
+          const watch = new MutationObserver(() => {
+            const it = f.querySelector("[aria-label=Pause]");
+            if (it && f.dataset.playing !== "0" && f.dataset.position !== start) {
+              watch.disconnect();
+              it.click();
+            }
+          });
+          watch.observe(f, { attributes: true });
+        }""",
+        start,
+    )
+    button(figure, play).click()
+    until(figure, playing="0")
+    assert shown(figure)["position"] != start
+    return shown(figure)
+
+
 def drawn(page) -> None:
     """Wait until what was asked for has been drawn, which may be at the next frame."""
     page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")

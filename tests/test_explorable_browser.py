@@ -17,6 +17,7 @@ from explorable_page import (
     floats,
     live,
     opened,
+    paused,
     pictures,
     shown,
     texts,
@@ -225,9 +226,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
         assert data["position"] == "8.000"  # where sampling begins
 
         # play, pause, to the end
-        button(figure, "Play backwards").click()
-        until(figure, position=re.compile(r"[0-6]\..*"))
-        button(figure, "Pause").click()
+        paused(figure, "Play backwards")
         data = agrees(figure)
         assert 0 < float(data["position"]) < 8 and data["playing"] == "0"
         button(figure, "Play backwards").click()

@@ -8,7 +8,18 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, colours, floats, opened, repainted, rows, shown, until, written
+from explorable_page import (
+    button,
+    colours,
+    floats,
+    opened,
+    paused,
+    repainted,
+    rows,
+    shown,
+    until,
+    written,
+)
 from scipy.integrate import solve_ivp
 from test_explorable_field import EXTENT, MEANS, WEIGHTS, figure
 
@@ -138,9 +149,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
 
         # un-mixing runs from the end to the start, heat the other way
         changed(fig, button(fig, "un-mix").click)  # the arrows turn round
-        button(fig, "Play").click()
-        until(fig, playing="-1")
-        button(fig, "Pause").click()
+        paused(fig, "Play")
         data = agrees(fig)
         assert data["playing"] == "0" and float(data["position"]) < LAST
         button(fig, "Play").click()

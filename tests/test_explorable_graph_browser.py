@@ -6,7 +6,7 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, opened, pictures, shown, until, written
+from explorable_page import button, opened, paused, pictures, shown, until, written
 from stand_in_graph import EFS, LAYERS, POINTS, K, figure, search
 
 pytestmark = pytest.mark.browser
@@ -88,9 +88,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
 
 def test_it_plays_to_the_end_and_pauses(browser, folder):
     with opened(browser, folder, "file") as (_, fig, noise):
-        button(fig, "Play, from the entry to the end").click()
-        until(fig, playing="1")
-        button(fig, "Pause").click()
+        paused(fig, "Play, from the entry to the end")
         assert agrees(fig)["playing"] == "0"
         button(fig, "Play, from the entry to the end").click()
         until(fig, playing="0", hop=shown(fig)["hops"])

@@ -9,7 +9,18 @@ import explorable_checks as checks
 import pytest
 import torch
 from browser import browser
-from explorable_page import button, colours, floats, opened, repainted, rows, shown, until, written
+from explorable_page import (
+    button,
+    colours,
+    floats,
+    opened,
+    paused,
+    repainted,
+    rows,
+    shown,
+    until,
+    written,
+)
 from stand_in_lines import EXTENT, LEVELS, PANELS, TIMES, N, density, figure, positions
 
 from helpers.explorable_traces import Traces
@@ -119,9 +130,7 @@ def test_every_control_changes_the_picture_and_tells_the_truth(browser, folder, 
         assert data["picked"] == "" and fig.locator("thead th").count() == 3
 
         # play, pause, to the end
-        button(fig, "Play forwards, to t = 1").click()
-        until(fig, playing="1")
-        button(fig, "Pause").click()
+        paused(fig, "Play forwards, to t = 1")
         data = agrees(fig)
         assert data["playing"] == "0" and float(data["position"]) > 0.45
         button(fig, "Play forwards, to t = 1").click()
