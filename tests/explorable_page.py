@@ -91,6 +91,7 @@ def paused(figure, play: str) -> dict:
             if (it && f.dataset.playing !== "0" && f.dataset.position !== start) {
               watch.disconnect();
               it.click();
+              f.pausedAt = f.dataset.playing === "0" ? f.dataset.position : null;
             }
           });
           watch.observe(f, { attributes: true });
@@ -99,7 +100,7 @@ def paused(figure, play: str) -> dict:
     )
     button(figure, play).click()
     until(figure, playing="0")
-    assert shown(figure)["position"] != start
+    assert figure.evaluate("f => f.pausedAt") == shown(figure)["position"] != start
     return shown(figure)
 
 

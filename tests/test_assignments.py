@@ -508,7 +508,12 @@ def test_another_assignments_notebook_is_refused_and_gets_no_silent_zero(release
 
 
 def test_the_assignment_is_read_off_the_files_names(tmp_path, capsys):
-    for student, name in (("ann", "10_ctr"), ("bo", "10_ctr"), ("cy", "notes")):
+    for student, name in (
+        ("ann", "10_ctr"),
+        ("bo", "10_ctr"),
+        ("cy", "notes"),
+        ("_old", "02_ddim"),
+    ):
         (tmp_path / student).mkdir()
         (tmp_path / student / f"{name}.ipynb").write_text("{}")
     assert program.which(tmp_path) == "10_ctr"

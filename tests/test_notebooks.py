@@ -189,6 +189,7 @@ BROKEN = [
         "page checks t4, the checker speaks of tiny4(x)",
     ),
     (rules.exercises, 'check("tiny-5"', 'ok = check("tiny-5"', "a verdict is printed, and nothing"),
+    (rules.exercises, "assert y == x", "v = check('tiny-5', f)", "check outside the exercises"),
     (rules.exercises, "Hint 1", "Idea", "tiny-1: has no hint"),
     (rules.exercises, "Solution", "Solved", "tiny-1: has no folded solution"),
     (

@@ -39,7 +39,8 @@ def collect(folder: Path, name: str) -> dict[str, list[Path]]:
 
 def assignments_in(folder: Path, names: Iterable[str]) -> list[str]:
     """Which of the assignments ``names`` are handed in as ``student/name.ipynb``."""
-    return [name for name in names if any(folder.glob(f"*/{name}.ipynb"))]
+    files = [file for handed_in in collect(folder, "").values() for file in handed_in]
+    return [name for name in names if any(f.stem == name and f.parent != folder for f in files)]
 
 
 def content(student: str, files: list[Path]) -> bytes:

@@ -467,6 +467,13 @@ def exercises(chapter: Chapter, around: Surroundings) -> list[str]:
     bad += [f"{id}: used twice" for id in sorted(set(ids)) if ids.count(id) > 1]
     bad += [f"{id}: helpers.exercises has no such exercise" for id in sorted(graded - known)]
     bad += [f"{id}: graded, but not on the page" for id in sorted(known - graded)]
+    bad += [
+        f"{cell.source.splitlines()[0]!r}: calls check outside the exercises"
+        for cell in chapter.cells
+        if cell.kind == "code"
+        and cell.section != "Exercises"
+        and re.search(r"\bcheck\(", cell.source)
+    ]
     for task in found:
         bad += [f"{task.id}: {complaint}" for complaint in _task(task, chapter, around)]
     return bad
