@@ -47,7 +47,8 @@ quick: .venv/test lint  ## check before a commit that chapters and code keep the
 	.venv/bin/python -m tools.chapters --check
 	.venv/bin/python -m tools.pages --check
 	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_template.py \
-	  tests/test_structure.py tests/test_chapters.py tests/test_tools.py
+	  tests/test_structure.py tests/test_chapters.py tests/test_tools.py \
+	  tests/test_mutants.py::test_every_planted_error_fits_its_file
 
 lint: .venv/test  ## check the style of the code
 	.venv/bin/ruff check .

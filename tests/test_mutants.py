@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from browser import chromium
-from mutants.runner import Bench, Mutant, Refused, load, patch, table
+from mutants.runner import Bench, Mutant, Refused, load, located, patch, table
 
 HELPER = '''\
 """A helper to corrupt."""
@@ -260,6 +260,17 @@ def test_the_table_counts_what_was_caught(small_bench):
 # The lists -------------------------------------------------------------------------------------
 
 MUTANTS = load()
+
+
+def test_every_planted_error_fits_its_file():
+    """Seconds, where running them takes minutes: what a change of a helper leaves behind."""
+    misfits = []
+    for mutant in MUTANTS:
+        try:
+            patch(mutant, located(mutant).read_text(encoding="utf-8"))
+        except (Refused, OSError) as error:
+            misfits.append(f"{mutant.id}: {error}")
+    assert not misfits, "\n".join(misfits)
 
 
 @pytest.fixture(scope="module")

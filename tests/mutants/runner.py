@@ -97,6 +97,12 @@ def load(folder: Path = LISTS) -> list[Mutant]:
     return mutants
 
 
+def located(mutant: Mutant, root: Path = ROOT) -> Path:
+    """The file that a mutant corrupts: one of the helpers, or a page."""
+    helper = not mutant.file.startswith("chapters/")
+    return root / ("src/helpers" if helper else "") / mutant.file
+
+
 def patch(mutant: Mutant, text: str) -> str:
     """The corrupted text of the file; Refused unless ``before`` stands there exactly once."""
     if mutant.within and not mutant.file.endswith(".py"):
@@ -198,8 +204,7 @@ class Bench:
     def judge(self, mutant: Mutant) -> list[Result]:
         """One result per test in ``caught_by``."""
         tests = list(mutant.caught_by)
-        helper = not mutant.file.startswith("chapters/")
-        path = self.copy / ("src/helpers" if helper else "") / mutant.file
+        path = located(mutant, self.copy)
         try:
             if not path.is_file():
                 raise Refused(f"there is no {path.relative_to(self.copy)}")
