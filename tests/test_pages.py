@@ -404,9 +404,9 @@ def controls_that_do_nothing(tab, figure) -> list[str]:
                 continue
             if slider.is_visible() and key:
                 slider.press(key)
+            before = still_picture(tab, figure)
             if control.is_disabled():
                 continue
-            before = still_picture(tab, figure)
             control.scroll_into_view_if_needed()
             if control.evaluate("(c) => c.type === 'range'"):
                 at_end = control.evaluate("(c) => c.value === c.max")
@@ -425,10 +425,11 @@ def controls_that_do_nothing(tab, figure) -> list[str]:
 
 def still_picture(tab, figure, started=None) -> str:
     """The picture once it rests; what keeps moving is stopped by the control that started it."""
-    for attempt in range(60):
+    for attempt in range(150):
         before = figure.evaluate(PICTURE)
         tab.wait_for_timeout(120)
-        if figure.evaluate(PICTURE) == before:
+        playing = figure.get_attribute("data-playing") not in (None, "0")  # if only by hops
+        if figure.evaluate(PICTURE) == before and not playing:
             return before
         if started and attempt == 5:
             started.click()
