@@ -33,56 +33,56 @@ TESTED := requirements-test.txt requirements-instructor.txt requirements-yardsti
 	touch .venv/test && rm .venv/unfinished
 
 book: .venv/book  ## build the HTML book from the committed notebooks
-	.venv/bin/python -m tools.chapters --check
-	.venv/bin/python -m tools.pages --check
+	.venv/bin/python -m tools.build.chapters --check
+	.venv/bin/python -m tools.build.pages --check
 	.venv/bin/jupyter-book build . --warningiserror --keep-going --quiet
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 test: .venv/test book lint  ## run every test, every notebook, the browser and the lints
 	.venv/bin/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 	.venv/bin/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
-	  --nbval-sanitize-with tools/nbval_sanitize.cfg --numprocesses 2 --dist loadfile chapters
+	  --nbval-sanitize-with tools/build/nbval_sanitize.cfg --numprocesses 2 --dist loadfile chapters
 
 quick: .venv/test lint  ## check before a commit that chapters and code keep the house rules
-	.venv/bin/python -m tools.chapters --check
-	.venv/bin/python -m tools.pages --check
-	.venv/bin/python -m pytest --numprocesses 2 tests/test_notebooks.py tests/test_template.py \
-	  tests/test_structure.py tests/test_chapters.py tests/test_tools.py \
-	  tests/test_mutants.py::test_every_planted_error_fits_its_file
+	.venv/bin/python -m tools.build.chapters --check
+	.venv/bin/python -m tools.build.pages --check
+	.venv/bin/python -m pytest --numprocesses 2 tests/chapters/test_notebooks.py tests/chapters/test_template.py \
+	  tests/house/test_structure.py tests/tools/test_chapters.py tests/tools/test_tools.py \
+	  tests/house/test_mutants.py::test_every_planted_error_fits_its_file
 
 lint: .venv/test  ## check the style of the code
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check src tests tools benchmarks
 
 chapters: .venv/book  ## execute the chapters that changed, and write the generated pages
-	.venv/bin/python -m tools.chapters
-	.venv/bin/python -m tools.pages
+	.venv/bin/python -m tools.build.chapters
+	.venv/bin/python -m tools.build.pages
 
 seeds: .venv/book  ## run the changed chapters on five seeds, and write the generated pages
-	.venv/bin/python -m tools.seeds
-	.venv/bin/python -m tools.pages
+	.venv/bin/python -m tools.build.seeds
+	.venv/bin/python -m tools.build.pages
 
 serve: book  ## show the book at http://127.0.0.1:8000
 	.venv/bin/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 assignments: .venv/test  ## write the students' version of the assignments
-	.venv/bin/python -m tools.assignments
+	.venv/bin/python -m tools.grading.assignments
 
 grade: .venv/test  ## grade a folder: make grade SUBMISSIONS=path [ASSIGNMENT=01_nice]
-	.venv/bin/python -m tools.grade $(SUBMISSIONS) $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
+	.venv/bin/python -m tools.grading.grade $(SUBMISSIONS) $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 
 bench: .venv/test  ## measure the helpers against libraries
 	.venv/bin/python -m benchmarks
-	.venv/bin/python -m tools.pages
+	.venv/bin/python -m tools.build.pages
 
 full: .venv/book  ## run the large profile (downloads data, wants a GPU)
-	.venv/bin/python -m tools.full
-	.venv/bin/python -m tools.full_flow
-	.venv/bin/python -m tools.full_matching
-	.venv/bin/python -m tools.full_ctr
-	.venv/bin/python -m tools.full_fm
-	.venv/bin/python -m tools.full_ann
-	.venv/bin/python -m tools.pages
+	.venv/bin/python -m tools.large.nice
+	.venv/bin/python -m tools.large.flow
+	.venv/bin/python -m tools.large.matching
+	.venv/bin/python -m tools.large.ctr
+	.venv/bin/python -m tools.large.fm
+	.venv/bin/python -m tools.large.ann
+	.venv/bin/python -m tools.build.pages
 
 clean:  ## remove what was built
 	rm -rf _build build dist .pytest_cache .ruff_cache .hypothesis

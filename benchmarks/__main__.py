@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import ann, ctr, fm, losses, matching, nice, samplers, shop, solvers
-from tools import book
+from tools.build import book
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("normflows", "diffusers", "torchdiffeq", "torchcfm", "scipy", "scikit-learn")

@@ -12,28 +12,27 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import compare, ratio, row
-from helpers import data
-from helpers import data_tables as tables
+from helpers.ann.distance import recall
 from helpers.ann.flat import Flat
 from helpers.ann.hnsw import Hnsw
 from helpers.ann.ivf import Ivf
 from helpers.ann.ivfpq import IvfPq
 from helpers.ann.pq import ProductQuantizer
-from helpers.index import recall
+from helpers.data import images, lexicon
 
 CHAPTER, K, M, EF_BUILD = "13. ANN", 10, 16, 100
 
 
 def words(n: int, n_queries: int) -> tuple[Tensor, Tensor]:
     """Queries (Q, 50) and vectors (N, 50): English words, disjoint."""
-    every = tables.glove(n + n_queries)[1]
+    every = lexicon.glove(n + n_queries)[1]
     every = every[torch.randperm(len(every), generator=torch.Generator().manual_seed(0))]
     return every[:n_queries].contiguous(), every[n_queries:].contiguous()
 
 
 def digits(n_queries: int) -> tuple[Tensor, Tensor]:
     """Queries (Q, 784) and vectors (5,000 - Q, 784): handwritten digits, disjoint."""
-    every = data.mnist_5k()[0].flatten(1).float() / 255
+    every = images.mnist_5k()[0].flatten(1).float() / 255
     every = every[torch.randperm(len(every), generator=torch.Generator().manual_seed(0))]
     return every[:n_queries].contiguous(), every[n_queries:].contiguous()
 

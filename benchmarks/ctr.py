@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.timing import compare
-from helpers import calibration, ctr, ctr_metrics, ftrl
-from helpers.embedding import Linear
+from helpers.ctr import calibration, ftrl, metrics, models
+from helpers.ctr.embedding import Linear
 
 CHAPTER = "10. Click prediction"
 SIZES = (500, 200, 50, 20, 10, 4)
@@ -42,7 +42,7 @@ def measure() -> Iterator[dict]:
 
     def ours() -> torch.Tensor:
         model = Linear(SIZES, checked=False).double()
-        ctr.fit_logistic(model, ids, y, l2=1.0)
+        models.fit_logistic(model, ids, y, l2=1.0)
         return model.weights.weight[:, 0].detach()
 
     def theirs() -> torch.Tensor:
@@ -84,7 +84,7 @@ def measure() -> Iterator[dict]:
         CHAPTER,
         "AUC of 200,000 rows",
         "scikit-learn",
-        lambda: torch.tensor(ctr_metrics.auc(scores, clicks)),
+        lambda: torch.tensor(metrics.auc(scores, clicks)),
         lambda: torch.tensor(roc_auc_score(hits, plain)),
         n_calls=1,
     )

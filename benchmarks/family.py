@@ -22,10 +22,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from helpers import cross, cross_fields, ctr, data_tables, deep_fm, fm, shop, train
-from helpers.ctr_metrics import auc, log_loss
-from helpers.embedding import Embedding, Linear
-from tools import book
+from helpers import shop, train
+from helpers.ctr import cross, deep, fieldwise, fm
+from helpers.ctr import models as ctr
+from helpers.ctr.embedding import Embedding, Linear
+from helpers.ctr.metrics import auc, log_loss
+from helpers.data import catalogue, logs
+from tools.build import book
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS, GRID = range(5), tuple(itertools.product((0.01, 0.03), (0.03, 0.3)))  # step size, decay
@@ -54,15 +57,15 @@ MODELS: dict[str, Build] = {
     "FFM": _on_vectors(fm.FFM, times=2),
     "FwFM": _on_vectors(fm.FwFM),
     "AFM": _on_vectors(fm.AFM),
-    "NFM": _on_vectors(deep_fm.NFM),
-    "DNN": _on_vectors(deep_fm.Deep),
-    "PNN": _on_vectors(deep_fm.PNN),
-    "Wide & Deep": _on_vectors(deep_fm.WideDeep),
-    "DeepFM": _on_vectors(deep_fm.DeepFM),
+    "NFM": _on_vectors(deep.NFM),
+    "DNN": _on_vectors(deep.Deep),
+    "PNN": _on_vectors(deep.PNN),
+    "Wide & Deep": _on_vectors(deep.WideDeep),
+    "DeepFM": _on_vectors(deep.DeepFM),
     "DCN": _on_vectors(cross.DCN, version=1),
     "DCN-V2": _on_vectors(cross.DCN, version=2, rank=8),
-    "xDeepFM": _on_vectors(cross_fields.XDeepFM),
-    "AutoInt": _on_vectors(cross_fields.AutoInt),
+    "xDeepFM": _on_vectors(fieldwise.XDeepFM),
+    "AutoInt": _on_vectors(fieldwise.AutoInt),
 }
 
 
@@ -103,7 +106,7 @@ def planted(seed: int, reviews: object, triple: float, n_requests: int = 100_000
     return Task(sizes, fit, valid, test, shift, p)
 
 
-def ratings(seed: int, table: data_tables.MovieLens, by_time: bool) -> Task:
+def ratings(seed: int, table: logs.MovieLens, by_time: bool) -> Task:
     """MovieLens: is a rating 4 or more? Users, films, the film's first genre and decade, the year.
 
     ``by_time`` tests on the last tenth of all ratings, else on a tenth drawn at random.
@@ -242,7 +245,7 @@ def compare(
 def main() -> None:
     """Measure, print, keep."""
     torch.set_num_threads(1)
-    reviews, films = data_tables.reviews(), data_tables.movielens()
+    reviews, films = catalogue.reviews(), logs.movielens()
     kinds = {
         "shop with triple": partial(planted, reviews=reviews, triple=1.0),
         "MovieLens by time": partial(ratings, table=films, by_time=True),

@@ -8,11 +8,11 @@ from torch.nn import functional as F
 
 from benchmarks.deepctr import module
 from benchmarks.timing import compare
-from helpers.cross import CrossV1, CrossV2
-from helpers.cross_fields import CIN, Interacting
-from helpers.deep_fm import DeepFM
-from helpers.embedding import Embedding, bi_interaction, pair_products, pair_scores, pairs
-from helpers.fm import FM
+from helpers.ctr.cross import CrossV1, CrossV2
+from helpers.ctr.deep import DeepFM
+from helpers.ctr.embedding import Embedding, bi_interaction, pair_products, pair_scores, pairs
+from helpers.ctr.fieldwise import CIN, Interacting
+from helpers.ctr.fm import FM
 
 CHAPTER, THEIRS = "11. FM", "deepctr-torch's time"
 

@@ -12,7 +12,7 @@ from torchcfm import ConditionalFlowMatcher
 from benchmarks.nice import step
 from benchmarks.samplers import SCHEDULE, network
 from benchmarks.timing import compare
-from helpers import ddpm, rectified_flow, sde
+from helpers.flows import ddpm, rectified_flow, sde
 
 Loss = Callable[[nn.Module, Tensor], Tensor]
 

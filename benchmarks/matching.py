@@ -8,16 +8,16 @@ import torch
 from rank_bm25 import BM25Okapi
 
 from benchmarks.timing import compare
-from helpers import data_tables as data
-from helpers.bm25 import BM25
-from helpers.tokens import tokenize
+from helpers.data import catalogue
+from helpers.matching.bm25 import BM25
+from helpers.matching.tokens import tokenize
 
 CHAPTER = "7. Matching"
 
 
 def texts(n_queries: int = 400) -> tuple[list[list[str]], dict[str, list[list[str]]]]:
     """All reviews that have a title, as words; and queries of three lengths."""
-    reviews = data.reviews()
+    reviews = catalogue.reviews()
     rows = [i for i, (t, b) in enumerate(zip(reviews.title, reviews.body, strict=True)) if t and b]
     bodies = [tokenize(reviews.body[i]) for i in rows]
     draw = torch.Generator().manual_seed(0)

@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.timing import ratio
 from benchmarks.twin import twin
-from helpers.nice import nice
+from helpers.flows.nice import nice
 
 
 def step(model: nn.Module, loss: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor):

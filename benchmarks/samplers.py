@@ -7,7 +7,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from benchmarks.timing import compare
-from helpers import ddpm, ode, sde
+from helpers.flows import ddpm, ode, sde
 from helpers.nets import TimeMLP
 
 Net = Callable[[Tensor, Tensor], Tensor]
@@ -32,7 +32,7 @@ def last(path: Iterator[Tensor]) -> Tensor:
 
 
 def diffusers_loop(net: Net, x: Tensor, n_steps: int, eta: float) -> Callable[[], Tensor]:
-    """diffusers' DDIM, set to what :func:`helpers.ddpm.ddim` does by default."""
+    """diffusers' DDIM, set to what :func:`helpers.flows.ddpm.ddim` does by default."""
     scheduler = DDIMScheduler(beta_schedule="linear", clip_sample=False, timestep_spacing="leading")
     scheduler.set_timesteps(n_steps)
     clock = [((k + 1) / 1000).to(x) for k in scheduler.timesteps]

@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.timing import compare, row
-from helpers import data_tables, shop, shop_policy
+from helpers import shop
+from helpers.data import catalogue
+from helpers.shop import policy
 
 CHAPTER = "The shop"
 # A process of its own: the peak of one that has done other things says nothing.
@@ -32,7 +34,7 @@ def memory(which: str) -> float:
 def peak(n_requests: int) -> float:
     """Megabytes by which memory rises at most while n_requests requests are logged."""
     torch.set_num_threads(1)
-    world = shop.Shop(data_tables.reviews())
+    world = shop.Shop(catalogue.reviews())
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the building
     before = memory("VmRSS")
@@ -52,7 +54,7 @@ def seconds(world: shop.Shop, n_requests: int, n_rounds: int = 5) -> list[float]
 
 def measure(n_requests: int = 100_000, n_rounds: int = 5) -> Iterator[dict]:
     """One record a measurement; n_requests lists of ten make the log."""
-    world = shop.Shop(data_tables.reviews())
+    world = shop.Shop(catalogue.reviews())
     n = n_requests * world.n_positions
     took = seconds(world, n_requests, n_rounds)
     best, spread = took[0], (took[0], took[-1])
@@ -70,7 +72,7 @@ def measure(n_requests: int = 100_000, n_rounds: int = 5) -> Iterator[dict]:
 
     def draw() -> None:
         generator = torch.Generator().manual_seed(0)
-        shop_policy.plackett_luce(scores, world.n_positions, generator=generator)
+        policy.plackett_luce(scores, world.n_positions, generator=generator)
 
     yield compare(
         CHAPTER,

@@ -9,9 +9,9 @@ from torchdiffeq import odeint
 
 from benchmarks.samplers import last, network
 from benchmarks.timing import compare, row
-from helpers import ode
-from helpers.ode import Counted, Velocity
-from helpers.toy import eight_gaussians
+from helpers.flows import ode
+from helpers.flows.ode import Counted, Velocity
+from helpers.flows.toy import eight_gaussians
 
 TOLERANCE = 1e-5
 

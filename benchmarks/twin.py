@@ -6,8 +6,8 @@ import normflows as nf
 import torch
 from torch.nn import functional as F
 
-from helpers.flow import Gaussian
-from helpers.nice import AdditiveCoupling
+from helpers.flows.likelihood import Gaussian
+from helpers.flows.nice import AdditiveCoupling
 
 
 class LogisticBase(nf.distributions.BaseDistribution):

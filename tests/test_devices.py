@@ -9,9 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from helpers import cnf, ddpm, heat, metrics, ode, poisson, rectified_flow, sde
+from helpers.flows import cnf, ddpm, distances, heat, ode, poisson, rectified_flow, sde
+from helpers.flows.toy import GaussianMixture, eight_gaussians
 from helpers.nets import TimeMLP
-from helpers.toy import GaussianMixture, eight_gaussians
 
 AWAY, aten = "meta", torch.ops.aten
 VP, FEW = sde.VP(), ddpm.linear(20)
@@ -63,7 +63,7 @@ CASES = {
     "mixture": lambda x: eight_gaussians().noised(0.5, 0.5).score(x),
     "denoise": lambda x: eight_gaussians().denoise(x, 0.5, 0.5),
     "sample": lambda x: GaussianMixture(empty(5, 2), 0.1).sample(8),
-    "sliced": lambda x: metrics.sliced_wasserstein(x, x, 5),
+    "sliced": lambda x: distances.sliced_wasserstein(x, x, 5),
     "ddim": lambda x: drive(ddpm.ddim(net, x, FEW, 5, 1.0)),
     "ddim, sigma-hat": lambda x: drive(ddpm.ddim(net, x, FEW, 5, "sigma-hat")),
     "ddpm": lambda x: drive(ddpm.ddpm(net, x, FEW)),

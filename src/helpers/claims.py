@@ -2,7 +2,7 @@
 
 ``claim("nice-log-det", error, at_most=1e-10, text="...", data="exact")`` raises when the bound is
 violated, prints one steady line, and in a notebook hangs the full record on that output's metadata
-(key ``claim``), where ``tools/pages.py`` finds it. Outside a notebook use :func:`recording`.
+(key ``claim``), where ``tools/build/pages.py`` finds it. Outside a notebook use :func:`recording`.
 """
 
 import math

@@ -11,7 +11,7 @@ A list is a TOML file beside this one, named after the module it corrupts. An en
     before = "self.log_scale.sum()"      # must occur exactly once there
     after = "-self.log_scale.sum()"
     reason = "..."                       # why somebody might write it
-    caught_by = ["tests/test_nice.py::test_log_det"]   # every one of them must fail
+    caught_by = ["tests/flows/test_nice.py::test_log_det"]   # every one of them must fail
     by = "assertion"                     # optional: or "timeout", or an exception's name
 
 A test counts as failing when one of its cases fails by assertion (or as `by` says) and none fails

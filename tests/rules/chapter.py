@@ -497,7 +497,7 @@ def _task(task: Task, chapter: Chapter, around: Surroundings) -> Iterator[str]:
     if graded and (graded.kind, graded.difficulty) != (task.kind, task.stars):
         yield f"helpers.exercises says {graded.kind}, {graded.difficulty} stars"
     for line in re.findall(rf'^.*check\("{task.id}".*$', task.text, flags=re.MULTILINE):
-        if not re.fullmatch(r'check\("[\w-]+", \w+\);?', line):  # tools.seeds counts on it
+        if not re.fullmatch(r'check\("[\w-]+", \w+\);?', line):  # tools.build.seeds counts on it
             yield f"a verdict is printed, and nothing else done with it, in {line!r}"
     for name in re.findall(rf'check\("{task.id}", (\w+)', task.text):
         if graded and name not in ("None", graded.signature.partition("(")[0]):

@@ -1,1 +1,0 @@
-"""Approximate nearest neighbours (chapter 13); the contract is in helpers/index.py."""

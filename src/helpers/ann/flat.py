@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from helpers.index import check_allowed, check_search, check_vectors, nearest, rerank
+from helpers.ann.distance import check_allowed, check_search, check_vectors, nearest, rerank
 
 GROUP = 32  # columns that share a minimum
 PENDING = 8  # blocks whose best groups wait to be compared with each other

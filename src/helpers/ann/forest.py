@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from helpers.index import check_count, check_search, check_vectors, once, rerank
+from helpers.ann.distance import check_count, check_search, check_vectors, once, rerank
 
 
 class Forest:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers.index import BUDGET, distances_to, nearest, rows_of
+from helpers.ann.distance import BUDGET, distances_to, nearest, rows_of
 
 Links = Callable[[Tensor], Tensor]
 

@@ -9,8 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from helpers.ann.graph import beam, link_back, select
-from helpers.index import (
+from helpers.ann.distance import (
     check_allowed,
     check_count,
     check_ids,
@@ -20,6 +19,7 @@ from helpers.index import (
     nearest,
     squared_distances,
 )
+from helpers.ann.graph import beam, link_back, select
 
 
 class Hnsw:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers.ann.kmeans import assign, kmeans
-from helpers.index import (
+from helpers.ann.distance import (
     BUDGET,
     check_allowed,
     check_count,
@@ -22,6 +21,7 @@ from helpers.index import (
     nearest,
     squared_distances,
 )
+from helpers.ann.kmeans import assign, kmeans
 
 Score = Callable[[int, Tensor, slice, Tensor], Tensor]
 

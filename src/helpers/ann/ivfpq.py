@@ -7,9 +7,9 @@ section IV.
 import torch
 from torch import Tensor
 
+from helpers.ann.distance import check_count, check_search, check_vectors, squared_distances
 from helpers.ann.ivf import Ivf, scan
 from helpers.ann.pq import ProductQuantizer, finish, look_up
-from helpers.index import check_count, check_search, check_vectors, squared_distances
 
 
 class IvfPq:

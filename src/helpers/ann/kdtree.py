@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from helpers.index import check_count, check_search, check_vectors, distances_to, nearest
+from helpers.ann.distance import check_count, check_search, check_vectors, distances_to, nearest
 
 
 class KDTree:

@@ -6,7 +6,7 @@ N vectors, D dimensions, K clusters.
 import torch
 from torch import Tensor
 
-from helpers.index import BUDGET, check_count, check_vectors, squared_distances
+from helpers.ann.distance import BUDGET, check_count, check_vectors, squared_distances
 
 
 def assign(vectors: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ probability 1 - theta / pi. N vectors, Q queries, D dimensions.
 import torch
 from torch import Tensor
 
-from helpers.index import check_count, check_search, check_vectors, once, rerank
+from helpers.ann.distance import check_count, check_search, check_vectors, once, rerank
 
 
 def signatures(vectors: Tensor, planes: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from helpers.ann.distance import BUDGET, check_count, check_search, check_vectors, nearest, rerank
 from helpers.ann.kmeans import assign, kmeans
-from helpers.index import BUDGET, check_count, check_search, check_vectors, nearest, rerank
 
 
 class ProductQuantizer:

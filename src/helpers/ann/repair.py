@@ -2,9 +2,9 @@
 
 import torch
 
+from helpers.ann.distance import once, rerank
 from helpers.ann.graph import select
 from helpers.ann.hnsw import Hnsw
-from helpers.index import once, rerank
 
 
 def repair(index: Hnsw) -> int:

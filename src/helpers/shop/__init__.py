@@ -1,0 +1,3 @@
+"""The shop's door."""
+
+from helpers.shop.simulator import Shop as Shop

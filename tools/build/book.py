@@ -1,0 +1,162 @@
+"""What the tools share: paths, atomic writes, hashes, and the helper files that a chapter uses."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSET = re.compile(r"([\w-]{0,60})\.(js|css|mplstyle|svg|html|json|txt)\b")
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The chapters' sources in order."""
+    return sorted((root / "chapters").glob("[0-9][0-9]_*.md"))
+
+
+def repository(root: Path = ROOT) -> str:
+    """The repository's public address, which stands in ``_config.yml`` alone."""
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    return settings["repository"]["url"].rstrip("/")
+
+
+def title(text: str) -> str:
+    """The first level-1 heading of a Markdown text."""
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if not found:
+        raise ValueError("a chapter must have a level-1 heading, found none")
+    return found[1].strip()
+
+
+def generated(root: Path, name: str) -> Path:
+    """A file of generated data, such as ``costs.json``."""
+    return root / "book" / "generated" / name
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The file's content; {} where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_json(path: Path, content: Any) -> bool:
+    """Write with sorted keys, so that the same content gives the same bytes."""
+    return write(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def write(path: Path, text: str) -> bool:
+    """Replace a file in one step: an interrupt leaves the old or the new. True if it changed."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.tmp")
+    try:
+        new.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    return True
+
+
+def digest(content: Any) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of bytes, or of anything that JSON can hold."""
+    if not isinstance(content, bytes):
+        content = json.dumps(content, sort_keys=True).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
+    """The files under ``source/helpers`` that code cells import, directly or through others.
+
+    Found by reading, not by running: import statements; strings such as ``"helpers.exercises."``
+    (an import made at run time: the modules there of the chapters whose exercises the cells name,
+    as in ``check("nice-3", ...)``, or else all of them); and the assets (style, JavaScript) whose
+    file names stand in a module. An asset named at run time, ``f"{kind}.js"``, stands for the
+    files with that ending whose stems are strings in the modules found, or else for all of them.
+    """
+    cells = list(cells)
+    words = set(re.findall(r"\b([a-z]+(?:-[a-z]+)*)-\d+\b", "\n".join(cells)))  # of exercise ids
+    todo = [name for cell in cells for name in _imports(_without_magics(cell), "")]
+    assets = [p for p in (source / "helpers").rglob("*") if ASSET.fullmatch(p.name)]
+    found: set[Path] = set()
+    while todo:
+        for path in _files(todo.pop(), source, words) - found:
+            found.add(path)
+            if path.suffix == ".py":
+                package = ".".join(path.relative_to(source).parent.parts)
+                todo += _imports(path.read_text(encoding="utf-8"), package)
+    modules = [path for path in found if path.suffix == ".py"]
+    strings = {text for path in modules for text in _strings(path)}
+    for path in modules:
+        found |= _assets(path, assets, strings)
+    return sorted(found)
+
+
+def _without_magics(cell: str) -> str:
+    """A cell with its ``%`` and ``!`` lines silenced, so that Python can parse the rest."""
+    return re.sub(r"^([ \t]*)[%!].*$", r"\1pass", cell, flags=re.MULTILINE)
+
+
+def _imports(code: str, package: str) -> Iterator[str]:
+    """Dotted names that code may import from ``helpers``; ``helpers.x.`` for a run-time import."""
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except SyntaxError:  # running the cell will say it better
+        return
+    for node in nodes:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            base = ".".join(part for part in (base, node.module) if part)
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = re.findall(r"^helpers\.[\w.]+$", node.value)
+        yield from (name for name in names if name.split(".")[0] == "helpers")
+
+
+def _files(name: str, source: Path, words: set[str]) -> set[Path]:
+    """The files that importing a dotted name runs: its packages' ``__init__`` and the module."""
+    parts = name.rstrip(".").split(".")
+    places = [source.joinpath(*parts[: i + 1]) for i in range(len(parts))]
+    found = {path for place in places for path in (place / "__init__.py", place.with_suffix(".py"))}
+    if name.endswith(".") and places[-1].is_dir():
+        modules = set(places[-1].glob("*.py"))
+        found |= {p for p in modules if _chapter(p) in words} or modules
+    return {path for path in found if path.is_file()}
+
+
+def _chapter(path: Path) -> str:
+    """The chapter that a module of exercises belongs to, spelt as in its ids."""
+    return re.sub(r"_(answers|mistakes)$", "", path.stem).replace("_", "-")
+
+
+def _strings(path: Path) -> set[str]:
+    """The string constants of a module that could be an asset's stem."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return {value for value in values if isinstance(value, str) and re.fullmatch(r"[\w-]+", value)}
+
+
+def _assets(path: Path, assets: list[Path], strings: set[str]) -> set[Path]:
+    """The assets that a file names, and those that they name."""
+    found, todo = set(), [path]
+    while todo:
+        text = todo.pop().read_text(encoding="utf-8")
+        for stem, ending in set(ASSET.findall(text)):
+            named = {p for p in assets if p.suffix == f".{ending}"}
+            named = {p for p in named if p.stem in ({stem} if stem else strings)} or (
+                set() if stem else named
+            )
+            todo += named - found
+            found |= named
+    return found
