@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_ann import generator
-from test_index import points
+from test_distance import points
+from test_indices import generator
 
 from helpers.ann.flat import Flat
 from helpers.ann.forest import Forest

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import torch
-from test_ann_hnsw import by_heap, chosen, links_of
-from test_index import points
+from ann.test_distance import points
+from ann.test_hnsw import by_heap, chosen, links_of
 
 from helpers.ann.distance import lift
 from helpers.ann.pq import ProductQuantizer

@@ -19,7 +19,7 @@ from explorable_page import (
     written,
 )
 from stand_in_codes import BITS, CODERS, NAMES, POINTS, QUERIES, K, expected, figure
-from test_explorable_codes import unpacked
+from test_codes import unpacked
 
 from helpers.ann.distance import recall
 

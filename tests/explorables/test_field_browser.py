@@ -21,7 +21,7 @@ from explorable_page import (
     written,
 )
 from scipy.integrate import solve_ivp
-from test_explorable_field import EXTENT, MEANS, WEIGHTS, figure
+from test_field import EXTENT, MEANS, WEIGHTS, figure
 
 from helpers.flows.toy import GaussianMixture
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from browser import browser
 from explorable_page import opened, shown, texts, written
-from test_explorable_search import DOCUMENTS
+from test_search import DOCUMENTS
 
 from helpers.explorables.search import Search
 from helpers.matching.bm25 import BM25

@@ -143,7 +143,9 @@ def test_another_address_needs_no_execution(root):
     [
         ("chapters/01_tiny.md", "SEED = 0", "SEED = 1", "code"),
         ("chapters/01_tiny.md", "hide-input", "raises-exception", "code"),
-        ("src/helpers/draw.py", "Drawing", "To draw", "helpers/draw.py"),
+        ("src/helpers/draw.py", "Drawing", "To draw", ""),
+        ("src/helpers/draw.py", "return half(rng)", "return (half(\n  rng))  # halved", ""),
+        ("src/helpers/draw.py", "half(rng)", "half(rng) + 0", "helpers/draw.py"),
         ("src/helpers/base.py", "/ 2", "/ 3", "helpers/base.py"),
         ("src/helpers/other.py", "", "x = 1", ""),
     ],

@@ -49,13 +49,13 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
 
 def test_the_checker_of_exercises_costs_no_new_run_of_seeds(root):
     checker = root / "src" / "helpers" / "exercises"
-    checker.mkdir()
-    for name in ("__init__", "check", "tiny_mistakes"):
+    (checker / "tiny").mkdir(parents=True)
+    for name in ("__init__", "check", "tiny/__init__", "tiny/mistakes"):
         (checker / f"{name}.py").write_text("def check(*_): ...\n")
-    lines = "from helpers.exercises.check import check\nimport helpers.exercises.tiny_mistakes\n"
+    lines = "from helpers.exercises.check import check\nimport helpers.exercises.tiny.mistakes\n"
     edit(tiny(root), "import random\n", lines + "import random\n")
     before = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
-    (checker / "tiny_mistakes.py").write_text("MORE = 1\n")
+    (checker / "tiny/mistakes.py").write_text("MORE = 1\n")
     after = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
     assert before[0] != after[0] and before[1] == after[1]
     edit(root / "src" / "helpers" / "base.py", "/ 2", "/ 3")

@@ -45,9 +45,9 @@ PACKAGE = {
     "ann/flat.py": "from ..d import y\n",
     "ann/tree.py": "",
     "quiz/__init__.py": 'def load(name):\n    return import_module(f"helpers.quiz.{name}")\n',
-    "quiz/nice.py": "",
-    "quiz/nice_answers.py": "",
-    "quiz/other.py": "",
+    "quiz/nice/__init__.py": "",
+    "quiz/nice/answers.py": "",
+    "quiz/other/__init__.py": "",
 }
 
 
@@ -64,9 +64,9 @@ PACKAGE = {
         ("from helpers import show", "__init__.py js/one.js js/shared.css js/two.js show.py"),
         ("from helpers import pick", "__init__.py js/one.js js/shared.css pick.py show.py"),
         ('from helpers import quiz\nquiz.load("nice-3")',
-         "__init__.py quiz/__init__.py quiz/nice.py quiz/nice_answers.py"),
+         "__init__.py quiz/__init__.py quiz/nice/__init__.py quiz/nice/answers.py"),
         ("from helpers import quiz",
-         "__init__.py quiz/__init__.py quiz/nice.py quiz/nice_answers.py quiz/other.py"),
+         "__init__.py quiz/__init__.py quiz/nice/__init__.py quiz/nice/answers.py quiz/other/__init__.py"),
         ("this is no Python", ""),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import hnswlib
 import numpy as np
 import pytest
 import torch
-from test_ann import generator
+from ann.test_indices import generator
 
 from helpers.ann.distance import recall
 from helpers.ann.flat import Flat

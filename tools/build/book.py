@@ -15,6 +15,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSET = re.compile(r"([\w-]{0,60})\.(js|css|mplstyle|svg|html|json|txt)\b")
+MAGIC = re.compile(r"^([ \t]*)([%!].*)$", re.MULTILINE)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
@@ -72,12 +74,53 @@ def digest(content: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+def meaning(code: str) -> str:
+    """The digest of what a module's code does: its syntax tree, whatever its words and layout.
+
+    Comments and docstrings are no part of it. Every version of Python gives the same digest, which
+    ``ast.dump`` would not. SyntaxError where the code is no Python.
+    """
+    return digest(_tree(_undocumented(ast.parse(code))))
+
+
+def cell_meaning(code: str) -> Any:
+    """As :func:`meaning`, of a cell: ``%`` and ``!`` lines and a last ``;`` matter, too.
+
+    A string at the top of a cell is no docstring: as the last thing there, it is printed.
+    """
+    try:
+        tree = ast.parse(_without_magics(code))
+    except SyntaxError:  # running the cell will say it better
+        return code
+    body = [_tree(_undocumented(node)) for node in tree.body]
+    return [body, MAGIC.findall(code), code.rstrip().endswith(";")]
+
+
+def _undocumented(tree: ast.AST) -> ast.AST:
+    """The tree, with the docstrings taken out."""
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def _tree(node: Any) -> Any:
+    """A syntax tree as lists and strings, without positions and what is empty."""
+    if isinstance(node, list):
+        return [_tree(child) for child in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    shown = [[name, _tree(value)] for name, value in fields if name not in ("ctx", "kind")]
+    return [type(node).__name__, *shown]
+
+
 def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
     """The files under ``source/helpers`` that code cells import, directly or through others.
 
     Found by reading, not by running: import statements; strings such as ``"helpers.exercises."``
-    (an import made at run time: the modules there of the chapters whose exercises the cells name,
-    as in ``check("nice-3", ...)``, or else all of them); and the assets (style, JavaScript) whose
+    (an import made at run time: the modules of the packages there that are called like the chapters
+    whose exercises the cells name, as in ``check("nice-3", ...)``, or else of all of them); and the assets (style, JavaScript) whose
     file names stand in a module. An asset named at run time, ``f"{kind}.js"``, stands for the
     files with that ending whose stems are strings in the modules found, or else for all of them.
     """
@@ -101,7 +144,7 @@ def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
 
 def _without_magics(cell: str) -> str:
     """A cell with its ``%`` and ``!`` lines silenced, so that Python can parse the rest."""
-    return re.sub(r"^([ \t]*)[%!].*$", r"\1pass", cell, flags=re.MULTILINE)
+    return MAGIC.sub(r"\1pass", cell)
 
 
 def _imports(code: str, package: str) -> Iterator[str]:
@@ -130,14 +173,9 @@ def _files(name: str, source: Path, words: set[str]) -> set[Path]:
     places = [source.joinpath(*parts[: i + 1]) for i in range(len(parts))]
     found = {path for place in places for path in (place / "__init__.py", place.with_suffix(".py"))}
     if name.endswith(".") and places[-1].is_dir():
-        modules = set(places[-1].glob("*.py"))
-        found |= {p for p in modules if _chapter(p) in words} or modules
+        modules = set(places[-1].glob("*/*.py"))
+        found |= {p for p in modules if p.parent.name.replace("_", "-") in words} or modules
     return {path for path in found if path.is_file()}
-
-
-def _chapter(path: Path) -> str:
-    """The chapter that a module of exercises belongs to, spelt as in its ids."""
-    return re.sub(r"_(answers|mistakes)$", "", path.stem).replace("_", "-")
 
 
 def _strings(path: Path) -> set[str]:

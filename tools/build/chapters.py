@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from tools.build import book, costs
 from tools.build.kernel import ChapterError, code, environment, execute, explain, tidy
 
-FORMAT = 1  # raise it when what this file stores changes, so that every chapter is made again
+FORMAT = 2  # raise it when what this file stores changes, so that every chapter is made again
 NOTE = "flow_and_rank"  # the key of our entry in a notebook's metadata
 MATTERS = {"raises-exception", "skip-execution"}  # the tags that change what a run does
 
@@ -41,14 +41,26 @@ def read_source(source: Path) -> NotebookNode:
 
 
 def stamp(source: Path, root: Path = book.ROOT) -> dict[str, str]:
-    """Digests of all that an execution depends on: the code cells, and each helper file by name."""
+    """Digests of all that an execution depends on: the code cells, and each helper file by name.
+
+    Of code, what it does counts: a comment, a docstring or a line broken elsewhere changes nothing.
+    """
     cells = code(read_source(source))
-    seen = [[c.source, sorted(MATTERS & set(c.metadata.get("tags", [])))] for c in cells]
+    seen = [
+        [book.cell_meaning(c.source), sorted(MATTERS & set(c.metadata.get("tags", [])))]
+        for c in cells
+    ]
     helpers = book.helpers_used([cell.source for cell in cells], root / "src")
     return {"code": book.digest([FORMAT, seen])} | {
-        path.relative_to(root / "src").as_posix(): book.digest(path.read_bytes())
-        for path in helpers
+        path.relative_to(root / "src").as_posix(): _digest(path) for path in helpers
     }
+
+
+def _digest(path: Path) -> str:
+    """The digest of a helper's file: of what it does, for Python; else of its bytes."""
+    if path.suffix == ".py":
+        return book.meaning(path.read_text(encoding="utf-8"))
+    return book.digest(path.read_bytes())
 
 
 def expanded(source: Path, root: Path) -> NotebookNode:

@@ -47,7 +47,7 @@ def marker(source: Path, out: Path, limits: sandbox.Limits) -> Marker:
 
 def version(marker: Marker) -> str:
     """Changes when every submission has to be graded again."""
-    exercises = sorted((book.ROOT / "src" / "helpers" / "exercises").glob("*.py"))
+    exercises = sorted((book.ROOT / "src" / "helpers" / "exercises").rglob("*.py"))
     files = [path.read_text(encoding="utf-8") for path in exercises]
     return book.digest([FORMAT, nbformat.writes(marker.source), files])
 

@@ -25,7 +25,7 @@ from tools.build import book
 from tools.grading import assignments, feedback, sandbox, submission
 
 RECORD = "application/vnd.flow-and-rank.attempt+json"  # as in recorder.py
-SECRET = ("_answers", "_mistakes", "judge")  # endings of modules that the sandbox does not get
+SECRET = {"answers.py", "mistakes.py", "judge.py"}  # what the sandbox does not get
 ENDS = {
     "died": ("crashed", "the kernel died in {place}"),
     "stuck": ("timeout", "the kernel could not be interrupted, in {place}"),
@@ -101,9 +101,9 @@ class Marker:
         """What a submission can import: the helpers that its assignment names; no answers."""
         package = book.ROOT / "src"
         cells = [cell.source for cell in self.released.cells if cell.cell_type == "code"]
-        files = {*book.helpers_used(cells, package), *package.glob("helpers/exercises/*.py")}
+        files = {*book.helpers_used(cells, package), *package.glob("helpers/exercises/**/*.py")}
         for path in files:
-            if not path.stem.endswith(SECRET):
+            if path.name not in SECRET:
                 target = code / path.relative_to(package)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)

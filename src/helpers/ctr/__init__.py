@@ -1,0 +1,3 @@
+from helpers.moved import attribute as __getattr__
+
+__all__ = ["__getattr__"]

@@ -1,7 +1,7 @@
 """What a graded exercise is, and where to find one by its id.
 
-A chapter has three modules here: ``nice.py`` with a tuple ``EXERCISES``, ``nice_answers.py`` with a
-dictionary ``SOLUTIONS`` (the reference first), ``nice_mistakes.py`` with a dictionary ``MISTAKES``.
+A chapter has a package here with three modules: ``tasks.py`` with a tuple ``EXERCISES``, ``answers.py``
+with a dictionary ``SOLUTIONS`` (the reference first), ``mistakes.py`` with a dictionary ``MISTAKES``.
 They are apart because a student's code is graded in a place that holds the first of them only.
 """
 
@@ -77,8 +77,8 @@ class Answers:
 def exercises() -> dict[str, Exercise]:
     """Return every graded exercise of the book by its id."""
     here = pkgutil.iter_modules([str(Path(__file__).parent)])
-    modules = [_module(m.name) for m in here if not m.name.endswith(("_answers", "_mistakes"))]
-    return {e.id: e for module in modules for e in getattr(module, "EXERCISES", ())}
+    tasks = [_module(f"{package.name}.tasks") for package in here if package.ispkg]
+    return {exercise.id: exercise for module in tasks for exercise in module.EXERCISES}
 
 
 def find(id: str) -> Exercise:
@@ -92,8 +92,8 @@ def find(id: str) -> Exercise:
 def answers(exercise: Exercise) -> Answers:
     """Return the answers of `exercise`, from its chapter's modules."""
     chapter = exercise.id.rpartition("-")[0].replace("-", "_")
-    reference, *alternatives = _module(f"{chapter}_answers").SOLUTIONS[exercise.id]
-    mistakes = _module(f"{chapter}_mistakes").MISTAKES[exercise.id]
+    reference, *alternatives = _module(f"{chapter}.answers").SOLUTIONS[exercise.id]
+    mistakes = _module(f"{chapter}.mistakes").MISTAKES[exercise.id]
     return Answers(reference, tuple(alternatives), mistakes)
 
 

@@ -1,6 +1,6 @@
 """Answers to chapter 11's graded exercises: a reference and two other styles for each.
 
-The planted mistakes are in ``fm_mistakes.py``. If you are reading the book, try first.
+The planted mistakes are in ``mistakes.py``. If you are reading the book, try first.
 """
 
 import itertools
