@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.claims import ClaimError, claim, margin, recording
 
 FINITE = st.floats(-1e6, 1e6)
-SANITISER = Path(__file__).resolve().parents[1] / "tools" / "nbval_sanitize.cfg"
+SANITISER = Path(__file__).resolve().parents[1] / "tools" / "build" / "nbval_sanitize.cfg"
 
 
 def outcome(measured, **bound):

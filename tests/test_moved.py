@@ -55,4 +55,4 @@ def test_what_never_was_there_is_said_as_usual():
     with pytest.raises(ModuleNotFoundError, match=r"No module named .helpers\.nonsense."):
         importlib.import_module("helpers.nonsense")
     with pytest.raises(AttributeError, match="no name 'nonsense'"):
-        importlib.import_module("helpers.ctr").nonsense
+        moved.attribute("nonsense")

@@ -111,7 +111,7 @@ def client(server, kind="good"):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from helpers.data.registry import REGISTRY, Dataset, File\n"
-        "from helpers import data_files\n"
+        "from helpers.data import files as data_files\n"
         f"REGISTRY['toy'] = {replace(TOY, urls=(server.url(kind),))!r}\n"
         "print(len(data_files.read(data_files.path('toy', download=True))))\n"
     )
@@ -229,7 +229,7 @@ def test_needs_only_torch_and_numpy():
     )
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({others.split()!r}))\n"
-        "from helpers import data\n"
+        "from helpers.data import images as data\n"
         "print(data.digits()[0].shape, data.mnist_5k()[0].shape)\n"
         "try: data.mnist('test', download=True)\n"
         "except ImportError as error: print(error)\n"

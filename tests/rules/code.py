@@ -9,10 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-SHARED = {"nets", "unet", "ode", "cnf", "embedding", "index", "flow"}
-WORKSHOP = {"data", "metrics", "train", "plot", "explorable", "claims", "exercises"}
-WORKSHOP |= {"inline", "still", "plane"}  # what explorables are made of
-MAX_LINES = 199
+# Rooms whose functions are called from within, or by a chapter's cell with everything named.
+BACK_ROOMS = {"data", "explorables", "exercises", "claims", "plot", "plane", "train", "moved"}
+MAX_FUNCTION = 40
 # Methods whose meaning the class docstring states once: the contract of layers and operators.
 CONTRACT = {"forward", "inverse"}
 # Documented once for the whole book: where the random numbers come from.
@@ -46,104 +45,115 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-# Dependencies -----------------------------------------------------------------------------------
-
-
-def layer(module: str) -> str:
-    """``shared``, ``workshop``, or ``idea`` for whatever is neither."""
-    top = module.split(".")[0]
-    if top in SHARED:
-        return "shared"
-    return "workshop" if any(top == w or top.startswith(w + "_") for w in WORKSHOP) else "idea"
-
-
-def idea(module: str, modules: set[str]) -> str:
-    """What a module is a part of: ``ann`` for ``ann.hnsw``, and ``shop`` for ``shop_log``.
-
-    ``shop_log`` counts as a part of ``shop`` only where there is a helper of that name.
-    """
-    top = module.split(".")[0]
-    words = top.split("_")
-    stems = ["_".join(words[:n]) for n in range(1, len(words))]
-    found = [stem for stem in stems if stem in modules and layer(stem) == layer(top) == "idea"]
-    return found[0] if found else top
-
-
-def helper_imports(module: str, path: Path, modules: set[str]) -> set[str]:
-    """Names of the helper modules that a helper imports, at its top or inside a function."""
-    found = set()
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                up = package.split(".") if package else []
-                up = up[: len(up) - (node.level - 1)]
-                base = ".".join(["helpers", *up, *([base] if base else [])])
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == "helpers":
-                inner = name.removeprefix("helpers").removeprefix(".")
-                while inner and inner not in modules:
-                    inner = inner.rpartition(".")[0]
-                found.add(inner)
-    return found - {"", module}
-
-
-def dependencies_point_down(root: Path) -> list[str]:
-    """Shared imports shared; an idea imports shared (and parts of itself); there are no cycles."""
-    files = helper_files(root)
-    edges = {name: helper_imports(name, path, set(files)) for name, path in files.items()}
-    allowed = {"shared": {"shared"}, "idea": {"shared"}, "workshop": {"shared", "idea", "workshop"}}
-    bad = []
-    for name, targets in edges.items():
-        for target in sorted(targets):
-            same = idea(name, set(files)) == idea(target, set(files))
-            if not same and layer(target) not in allowed[layer(name)]:
-                bad.append(f"helpers.{name} ({layer(name)}) imports {target} ({layer(target)})")
-    return bad + [f"import cycle: {' -> '.join(cycle)}" for cycle in _cycles(edges)]
-
-
-def _cycles(edges: dict[str, set[str]]) -> list[list[str]]:
-    """One cycle if there is any, found by walking depth first."""
-    done: set[str] = set()
-
-    def walk(name: str, trail: list[str]) -> list[str] | None:
-        if name in trail:
-            return [*trail[trail.index(name) :], name]
-        if name in done:
-            return None
-        for target in sorted(edges.get(name, ())):
-            if cycle := walk(target, [*trail, name]):
-                return cycle
-        done.add(name)
-        return None
-
-    return [cycle for name in sorted(edges) if (cycle := walk(name, []))][:1]
-
-
 # Files and signatures ---------------------------------------------------------------------------
 
 
-def files_are_short(root: Path) -> list[str]:
-    """Under 200 lines a helper; an ``__init__.py`` is a docstring and a few lines at most."""
+def packages_are_doors(root: Path) -> list[str]:
+    """An ``__init__.py`` holds nothing, or a docstring and a few imports: never code of its own."""
     bad = []
     for path in helper_files(root).values():
-        lines = path.read_text(encoding="utf-8").splitlines()
+        if path.name != "__init__.py":
+            continue
+        source = path.read_text(encoding="utf-8")
         where = path.relative_to(root)
-        if len(lines) > MAX_LINES:
-            bad.append(f"{where}: {len(lines)} lines, at most {MAX_LINES}")
-        if path.name == "__init__.py" and any(
-            not isinstance(node, ast.Expr | ast.ImportFrom) for node in _parse(path).body
-        ):
-            bad.append(f"{where}: more than a docstring and imports")
-        if path.name == "__init__.py" and len(lines) > 12:
-            bad.append(f"{where}: {len(lines)} lines, should be nearly empty")
+        plain = (ast.Expr, ast.ImportFrom, ast.Assign)
+        if any(not isinstance(node, plain) for node in _parse(path).body):
+            bad.append(f"{where}: more than a docstring, imports and `__all__`")
+        if len(source.splitlines()) > 12:
+            bad.append(f"{where}: {len(source.splitlines())} lines, should be nearly empty")
     return bad
+
+
+# Code that reads --------------------------------------------------------------------------------
+
+
+def assigned_in_conditions(tree: ast.AST) -> list[str]:
+    """Assignment expressions within the conditions of if, while, assert and comprehensions."""
+    conditions = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            conditions.append(node.test)
+        if isinstance(node, ast.comprehension):
+            conditions += node.ifs
+    return [
+        f"line {inner.lineno}: `{ast.unparse(inner).strip('()')}` in a condition"
+        for condition in conditions
+        for inner in ast.walk(condition)
+        if isinstance(inner, ast.NamedExpr)
+    ]
+
+
+def packed(tree: ast.AST) -> list[str]:
+    """Several statements in one: ``a, b = f(x), 2``, or ``a = 1; b = 2`` on one line.
+
+    What exchanges values, or needs the old ones, is one statement: ``a, b = b, a + b``.
+    """
+    bad = []
+    for node in ast.walk(tree):
+        body = getattr(node, "body", [])
+        lines = (
+            [step.lineno for step in body if isinstance(step, ast.stmt)]
+            if isinstance(body, list)
+            else []
+        )
+        doubled = sorted({line for line in lines if lines.count(line) > 1})
+        bad += [f"line {line}: several statements on a line" for line in doubled]
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
+            continue
+        targets = [target for target in node.targets if isinstance(target, ast.Tuple)]
+        if targets and not _names(node.value) & _names(targets[0]):
+            count = len(node.value.elts)
+            shown = ast.unparse(targets[0]).strip("()")
+            bad.append(f"line {node.lineno}: `{shown} = ` packs {count} statements")
+    return bad
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def _python(root: Path) -> Iterator[tuple[str, ast.Module]]:
+    """(relative path, tree) of every Python file but the tests, which are lists of cases."""
+    for path in tracked(root):
+        relative = path.relative_to(root)
+        if path.suffix == ".py" and relative.parts[0] != "tests":
+            yield relative.as_posix(), _parse(path)
+
+
+def code_reads(root: Path) -> list[str]:
+    """No packed statements, no assignments within conditions."""
+    return [
+        f"{where}, {complaint}"
+        for where, tree in _python(root)
+        for complaint in [*packed(tree), *assigned_in_conditions(tree)]
+    ]
+
+
+def functions_are_short(root: Path) -> list[str]:
+    """A function has 40 lines at most, its docstring included, and so one job."""
+    return [
+        f"{where}, line {node.lineno}: {node.name} has {size} lines, at most {MAX_FUNCTION}"
+        for where, tree in _python(root)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for size in [node.end_lineno - node.lineno + 1]
+        if size > MAX_FUNCTION
+    ]
+
+
+def one_cause_a_refusal(root: Path) -> list[str]:
+    """An ``if`` that only raises asks one thing: `or` between conditions hides which one failed."""
+    return [
+        f"{where}, line {node.lineno}: `{ast.unparse(node.test)}` refuses for several causes"
+        for where, tree in _python(root)
+        if where.startswith("src/helpers/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
+        if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or)
+    ]
+
+
+# Signatures -------------------------------------------------------------------------------------
 
 
 def public_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST, str]]:
@@ -176,7 +186,8 @@ def documented(root: Path) -> list[str]:
             if isinstance(node, ast.ClassDef):
                 continue
             arguments = [a for a in _arguments(node) if a not in EVERYWHERE]
-            for argument in arguments if len(arguments) > 1 and layer(module) != "workshop" else ():
+            called_within = module.split(".")[0] in BACK_ROOMS
+            for argument in arguments if len(arguments) > 1 and not called_within else ():
                 if not re.search(rf"\b{argument}\b", docs):
                     bad.append(f"{where}: {name} does not say what {argument} is")
             returns = ast.unparse(node.returns) if node.returns else ""

@@ -288,7 +288,12 @@ def test_the_same_bytes_again_and_others_from_another_seed():
 def test_the_same_bytes_in_another_process():
     here = digest(small().log(200, generator=generator(5)))
     script = "import test_log as t; print(t.digest(t.small().log(200, generator=t.generator(5))))"
-    path = [str(ROOT / "src"), str(ROOT / "tests"), *sys.path]
+    path = [
+        str(ROOT / "src"),
+        str(ROOT / "tests" / "shop"),
+        str(ROOT / "tests" / "support"),
+        *sys.path,
+    ]
     lines = f"import sys; sys.path[:0] = {path!r}; {script}"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == here

@@ -106,7 +106,7 @@ def test_nbval_compares_the_lines_of_claims(executed, tmp_path):
     options = "--nbval-lax --nbval-current-env -p no:cacheprovider -p no:randomly -rA -q".split()
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "--rootdir", tmp_path, "-c", os.devnull,
-         "--nbval-sanitize-with", ROOT / "tools" / "nbval_sanitize.cfg", tmp_path],
+         "--nbval-sanitize-with", ROOT / "tools" / "build" / "nbval_sanitize.cfg", tmp_path],
         env=kernel.environment(executed), capture_output=True, text=True,
     )  # fmt: skip
     lines = [line.split()[1] for line in run.stdout.splitlines() if line.startswith("FAILED")]

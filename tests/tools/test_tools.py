@@ -66,7 +66,8 @@ PACKAGE = {
         ('from helpers import quiz\nquiz.load("nice-3")',
          "__init__.py quiz/__init__.py quiz/nice/__init__.py quiz/nice/answers.py"),
         ("from helpers import quiz",
-         "__init__.py quiz/__init__.py quiz/nice/__init__.py quiz/nice/answers.py quiz/other/__init__.py"),
+         "__init__.py quiz/__init__.py quiz/nice/__init__.py quiz/nice/answers.py "
+         "quiz/other/__init__.py"),
         ("this is no Python", ""),
     ],
 )  # fmt: skip

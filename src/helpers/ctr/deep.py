@@ -3,8 +3,8 @@
 Each takes ids (B, F) and returns logits (B,). With x = embedding(ids), (B, F, D), each forward is
 its equation; `linear` are the terms of order 0 and 1, and `net` the network. What the models share
 is built once, in :class:`Networked`; they differ in what the network is fed and in what stands
-beside it. Chapter 11 derives each line; `helpers.ctr.cross` has the models that cross vectors layer by
-layer.
+beside it. Chapter 11 derives each line; `helpers.ctr.cross` has the models that cross vectors
+layer by layer.
 """
 
 from collections.abc import Sequence

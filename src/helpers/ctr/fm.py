@@ -51,7 +51,8 @@ class FFM(nn.Module):
 class FwFM(nn.Module):
     """linear + sum over f < g of r_fg <x_f, x_g> (Pan et al., arXiv:1806.03514).
 
-    ``strength`` (P,) holds r in the order of :func:`helpers.ctr.embedding.pairs`; it starts at 1, FM.
+    ``strength`` (P,) holds r in the order of :func:`helpers.ctr.embedding.pairs`; it starts at
+    1, which is FM.
     """
 
     def __init__(self, embedding: Embedding) -> None:

@@ -33,7 +33,8 @@ class Search:
 
     Parameters
     ----------
-    documents : N pairs of title and body. words : V of them, as `helpers.matching.tokens.tokenize` gives.
+    documents : N pairs of title and body.
+    words : V of them, as `helpers.matching.tokens.tokenize` gives.
     vectors : (V, D), one a word; words of the documents that are not listed have the vector 0.
     caption : plain text under the figure; say what there is to find
     query : what is searched for at first. offers : other queries, one a button.
