@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
-from test_distance import points
-from test_indices import generator, truth
-from test_ivf import blobs
+from ann.test_distance import points
+from ann.test_indices import generator, truth
+from ann.test_ivf import blobs
 
 from helpers.ann import graph
 from helpers.ann.distance import recall

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_distance import brute, points
+from ann.test_distance import brute, points
 
 from helpers.ann import flat, forest, lsh
 from helpers.ann.distance import recall

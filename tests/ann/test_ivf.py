@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_distance import brute, points
-from test_indices import generator, truth
+from ann.test_distance import brute, points
+from ann.test_indices import generator, truth
 
 from helpers.ann import ivf, kmeans
 from helpers.ann.ivf import Ivf

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_distance import points
-from test_indices import generator
+from ann.test_distance import points
+from ann.test_indices import generator
 
 from helpers.ann.flat import Flat
 from helpers.ann.forest import Forest

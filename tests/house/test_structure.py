@@ -102,11 +102,6 @@ def helper(text):
 
 
 BROKEN = [
-    (
-        code.dependencies_point_down,
-        helper("from helpers.flows.nice import jitter\n"),
-        "(idea) imports",
-    ),
     (code.packages_are_doors, {"src/helpers/__init__.py": "def f():\n    pass\n"}, "more than"),
     (code.packages_are_doors, {"src/helpers/__init__.py": "\n" * 13}, "nearly empty"),
     (code.functions_are_short, helper("def f():\n" + "    x = 1\n" * 40), "f has 41 lines"),
