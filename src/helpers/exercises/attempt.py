@@ -137,7 +137,8 @@ def from_json(records: list[dict]) -> list[Attempt]:
 def _attempt(record: dict) -> Attempt:
     parts = []
     for part in record["parts"]:
-        shape, values = tuple(int(n) for n in part["shape"]), part["values"]
+        shape = tuple(int(n) for n in part["shape"])
+        values = part["values"]
         if values is not None:
             values = np.frombuffer(base64.b64decode(values), np.float64).reshape(shape)
         parts.append(Part(str(part["type"])[:50], shape, values))

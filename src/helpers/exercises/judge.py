@@ -110,10 +110,12 @@ def _fault(exercise: Exercise, got: Attempt, want: Attempt) -> tuple[str, str] |
 def _unbounded(name: str, values: np.ndarray) -> str:
     """What is to be said of values that are not all finite: how many, and what makes such."""
     if np.isnan(values).any():
-        what, n = "NaN", np.isnan(values).sum()
+        what = "NaN"
+        n = np.isnan(values).sum()
         makers = "0 / 0, inf - inf, and a root or logarithm of a negative number give NaN"
     else:
-        what, n = "infinite", np.isinf(values).sum()
+        what = "infinite"
+        n = np.isinf(values).sum()
         makers = "a division by zero, a logarithm of zero and an overflow give infinity"
     where = f"{n} of {values.size}" + (f", in shape {values.shape}" if values.shape else "")
     return f"{name} contains values that are {what} ({where}): {makers}."
@@ -121,7 +123,8 @@ def _unbounded(name: str, values: np.ndarray) -> str:
 
 def _numbers(exercise: Exercise, failed: list[tuple[Attempt, Attempt]]) -> tuple[str, str]:
     """The nearest true thing about attempts whose shapes are right and whose numbers are not."""
-    names, tolerance = exercise.outputs, exercise.tolerance
+    names = exercise.outputs
+    tolerance = exercise.tolerance
     good = [
         all(_close(got.parts[i], want.parts[i], tolerance) for got, want in failed)
         for i in range(len(names))

@@ -36,7 +36,8 @@ def _draw_links(generator: torch.Generator) -> Iterator[tuple]:
 def _draw_scores(generator: torch.Generator) -> Iterator[tuple]:
     for n_queries, n, m, n_centres, part in ((5, 9, 3, 4, 2), (1, 5, 2, 3, 3), (6, 1, 4, 5, 1)):
         books = _normal(generator, m, n_centres, part)
-        codes, cells = _whole(generator, n_centres, n, m), _whole(generator, 3, n)
+        codes = _whole(generator, n_centres, n, m)
+        cells = _whole(generator, 3, n)
         centroids = 2 * _normal(generator, 3, m * part)
         yield _normal(generator, n_queries, m * part), codes, books, cells, centroids
 

@@ -16,7 +16,8 @@ def auc(clicked: Tensor, other: Tensor) -> Tensor:
 
 
 def _auc_ranks(clicked: Tensor, other: Tensor) -> np.ndarray:
-    s, n1 = np.concatenate((clicked.numpy(), other.numpy()), 1), clicked.shape[1]
+    s = np.concatenate((clicked.numpy(), other.numpy()), 1)
+    n1 = clicked.shape[1]
     below = (s[:, :, None] > s[:, None]).sum(2)
     same = (s[:, :, None] == s[:, None]).sum(2)
     rank = below + (same + 1) / 2
@@ -110,7 +111,8 @@ def _attraction_loop(clicks: Tensor, shown: Tensor, theta: Tensor, trust: Tensor
     for c, s in zip(clicks.tolist(), shown.tolist(), strict=True):
         total = 0.0
         for y, n, t, e in zip(c, s, theta.tolist(), trust.tolist(), strict=True):
-            yes, no = (1 - t * e) / (t * (1 - e)), -e / (1 - e)  # worth of a click, of none
+            yes = (1 - t * e) / (t * (1 - e))
+            no = -e / (1 - e)  # worth of a click, of none
             total += y * yes + (n - y) * no
         found.append(total / sum(s))
     return found

@@ -22,7 +22,8 @@ def _with_itself(clicked, other):
 
 
 def _rank_sum(clicked, other, first=1.0, less=1.0):
-    every, n1 = torch.cat((clicked, other), 1), clicked.shape[1]
+    every = torch.cat((clicked, other), 1)
+    n1 = clicked.shape[1]
     rank = (every[:, :, None] > every[:, None]).sum(2)
     rank = rank + ((every[:, :, None] == every[:, None]).sum(2) - 1) / 2 + first
     return (rank[:, :n1].sum(1) - less * n1 * (n1 + 1) / 2) / (n1 * other.shape[1])

@@ -22,8 +22,11 @@ def _draw_auc(generator: torch.Generator) -> Iterator[tuple]:
         levels = torch.randn(5, generator=generator, dtype=F64).sort().values  # so there are ties
         clicked = levels[torch.randint(1, 5, (batch, n_clicked), generator=generator)]
         other = levels[torch.randint(5, (batch, n_other), generator=generator)]
-        clicked[:, 0], other[:, 0] = levels[3], levels[3]
-        clicked[:, 1], other[:, 1], other[:, 2] = levels[2], levels[4], levels[0]
+        clicked[:, 0] = levels[3]
+        other[:, 0] = levels[3]
+        clicked[:, 1] = levels[2]
+        other[:, 1] = levels[4]
+        other[:, 2] = levels[0]
         yield clicked, other
 
 
@@ -33,14 +36,16 @@ def _draw_step(generator: torch.Generator) -> Iterator[tuple]:
         z = z * (1 - 2 * (torch.arange(n_features) % 2)).double()
         z[:2] *= torch.tensor([1.0, 0.1], dtype=F64)[: len(z)]  # above and below the threshold
         z[0] = z[0] + 1.2
-        n, g = _uniform(generator, 0.3, 4.0, n_features), _uniform(generator, 0.3, 1.0, n_features)
+        n = _uniform(generator, 0.3, 4.0, n_features)
+        g = _uniform(generator, 0.3, 1.0, n_features)
         alpha, beta, l1 = (_number(generator, *ends) for ends in ((0.2, 0.8), (0.5, 1.5), (0.8, 1)))
         yield z, n, g, alpha, beta, l1
 
 
 def _draw_price(generator: torch.Generator) -> Iterator[tuple]:
     for batch, n in ((5, 4), (1, 3), (6, 2), (3, 6)):
-        bids, p = _uniform(generator, 1, 5, batch, n), _uniform(generator, 0.05, 0.5, batch, n)
+        bids = _uniform(generator, 1, 5, batch, n)
+        p = _uniform(generator, 0.05, 0.5, batch, n)
         yield bids, p, 0.7 * (bids * p).min().item()  # everybody reaches it
 
 

@@ -13,7 +13,8 @@ Tensor = torch.Tensor
 
 def posterior(x: Tensor, x0: Tensor, bar: float, bar_j: float) -> tuple[Tensor, Tensor]:
     """ddim-3: x, x0 (B, D) -> mean (B, D) and variance, a scalar."""
-    factor, added = math.sqrt(bar / bar_j), 1 - bar / bar_j
+    factor = math.sqrt(bar / bar_j)
+    added = 1 - bar / bar_j
     mean = math.sqrt(bar_j) * added * x0 + factor * (1 - bar_j) * x
     return mean / (1 - bar), x.new_tensor((1 - bar_j) / (1 - bar) * added)
 
@@ -53,8 +54,10 @@ def _step_coefficients(x: Tensor, eps: Tensor, bar: float, bar_j: float, eta: fl
 
 def velocity_step(x: Tensor, v: Tensor, bar: float, bar_j: float) -> Tensor:
     """ddim-5: x, v (B, D) -> x_j (B, D)."""
-    a, sigma = math.sqrt(bar), math.sqrt(1 - bar)
-    x0, eps = a * x - sigma * v, sigma * x + a * v
+    a = math.sqrt(bar)
+    sigma = math.sqrt(1 - bar)
+    x0 = a * x - sigma * v
+    eps = sigma * x + a * v
     return math.sqrt(bar_j) * x0 + math.sqrt(1 - bar_j) * eps
 
 
@@ -64,7 +67,8 @@ def _velocity_rotation(x: Tensor, v: Tensor, bar: float, bar_j: float) -> np.nda
 
 
 def _velocity_matrix(x: Tensor, v: Tensor, bar: float, bar_j: float) -> Tensor:
-    a, sigma = bar**0.5, (1 - bar) ** 0.5
+    a = bar**0.5
+    sigma = (1 - bar) ** 0.5
     known = torch.stack([x, v]).flatten(1)
     back = torch.tensor([[a, -sigma], [sigma, a]], dtype=x.dtype) @ known
     weights = torch.tensor([bar_j**0.5, (1 - bar_j) ** 0.5], dtype=x.dtype)
@@ -73,7 +77,8 @@ def _velocity_matrix(x: Tensor, v: Tensor, bar: float, bar_j: float) -> Tensor:
 
 def best_noise(x: Tensor, points: Tensor, bar: float) -> Tensor:
     """ddim-6: x (B, D), points (N, D) -> mean noise (B, D)."""
-    a, sigma = math.sqrt(bar), math.sqrt(1 - bar)
+    a = math.sqrt(bar)
+    sigma = math.sqrt(1 - bar)
     square = (x[:, None] - a * points).square().sum(2)
     weights = torch.softmax(-square / (2 * sigma**2), dim=1)
     return (x - a * weights @ points) / sigma

@@ -90,7 +90,8 @@ STEP = (
 
 
 def _velocity(x, v, bar, bar_j, data=None, noise=None, weights=None):
-    a, sigma = math.sqrt(bar), math.sqrt(1 - bar)
+    a = math.sqrt(bar)
+    sigma = math.sqrt(1 - bar)
     x0 = a * x - sigma * v if data is None else data(x, v, a, sigma)
     eps = sigma * x + a * v if noise is None else noise(x, v, a, sigma)
     a_j, sigma_j = (weights or (lambda b: (math.sqrt(b), math.sqrt(1 - b))))(bar_j)
@@ -126,7 +127,8 @@ def _weights(x, points, bar, scale=2.0, signal=True, axis=1, power=1.0, root=Fal
 
 def _best(x, points, bar, weights=_weights, back=None):
     x0 = weights(x, points, bar) @ points
-    a, sigma = math.sqrt(bar), math.sqrt(1 - bar)
+    a = math.sqrt(bar)
+    sigma = math.sqrt(1 - bar)
     return (x - a * x0) / sigma if back is None else back(x, x0, a, sigma)
 
 

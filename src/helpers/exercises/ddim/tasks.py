@@ -24,7 +24,8 @@ def _bars(generator: torch.Generator) -> tuple[float, float]:
 
 def _draw_posterior(generator: torch.Generator) -> Iterator[tuple]:
     for shape in SHAPES:
-        x, x0 = _normal(generator, *shape), _normal(generator, *shape)
+        x = _normal(generator, *shape)
+        x0 = _normal(generator, *shape)
         yield x, x0, *_bars(generator)
 
 
@@ -36,7 +37,8 @@ def _draw_step(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_velocity(generator: torch.Generator) -> Iterator[tuple]:
     for shape in SHAPES:
-        x, v = _normal(generator, *shape), _normal(generator, *shape)
+        x = _normal(generator, *shape)
+        v = _normal(generator, *shape)
         yield x, v, *_bars(generator)
 
 

@@ -38,7 +38,8 @@ def _step_numpy(x, eps, signal, noise, signal_u, noise_u, eta, fresh) -> np.ndar
 
 
 def _step_ratio(x, eps, signal, noise, signal_u, noise_u, eta, fresh) -> Tensor:
-    kappa, kappa_u = noise / signal, noise_u / signal_u
+    kappa = noise / signal
+    kappa_u = noise_u / signal_u
     y = x / signal + (kappa_u - kappa) * eps  # the step without randomness, on the other clock
     s = eta * noise_u * (1 - (kappa_u / kappa) ** 2) ** 0.5
     return signal_u * y + ((noise_u**2 - s**2) ** 0.5 - noise_u) * eps + s * fresh
@@ -53,7 +54,8 @@ def shares(signal: Tensor, noise: Tensor, c: float) -> Tensor:
 
 def _shares_loop(signal: Tensor, noise: Tensor, c: float) -> Tensor:
     true = signal**2 * c**2 + noise**2
-    found, result = true[0], [torch.ones_like(true[0])]
+    found = true[0]
+    result = [torch.ones_like(true[0])]
     for k in range(len(true) - 1):
         r = (signal[k + 1] * signal[k] * c**2 + noise[k + 1] * noise[k]) / true[k]
         found = r**2 * found
@@ -70,7 +72,8 @@ def _shares_numpy(signal: Tensor, noise: Tensor, c: float) -> np.ndarray:
 def frechet_floor(cov: Tensor, n: int) -> Tensor:
     """flow-bench-5: covariances (B, D, D) -> floors (B,) for two sets of n points."""
     spectrum = torch.linalg.eigvalsh(cov)
-    row, column = spectrum[:, :, None], spectrum[:, None, :]
+    row = spectrum[:, :, None]
+    column = spectrum[:, None, :]
     pairs = row * column / (row + column)
     same = pairs.diagonal(dim1=1, dim2=2).sum(1)
     return (2 * spectrum.sum(1) + pairs.sum((1, 2)) + same) / n

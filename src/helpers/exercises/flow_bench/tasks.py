@@ -67,7 +67,8 @@ def _predictor(generator: torch.Generator, dim: int) -> Callable[[Any, float, fl
 
 def _draw_heun(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim in ((5, 2), (1, 3), (7, 1), (2, 6)):
-        start, end = _place(generator, 0.9), _place(generator, 0.3)
+        start = _place(generator, 0.9)
+        end = _place(generator, 0.3)
         yield _normal(generator, batch, dim), _predictor(generator, dim), *start, *end
 
 

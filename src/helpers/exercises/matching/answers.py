@@ -19,13 +19,15 @@ def contribution(counts: Tensor, lengths: Tensor, n: int, k1: float, b: float) -
 
 
 def _contribution_numpy(counts: Tensor, lengths: Tensor, n: int, k1: float, b: float) -> np.ndarray:
-    c, size = counts.numpy(), lengths.numpy()
+    c = counts.numpy()
+    size = lengths.numpy()
     scaled = c / ((1 - b) + b * size / size.mean())  # divide the count, leave k1 alone
     return np.log1p((len(c) - n + 0.5) / (n + 0.5)) * scaled / (scaled + k1)
 
 
 def _contribution_loop(counts: Tensor, lengths: Tensor, n: int, k1: float, b: float) -> list:
-    total, found = len(counts), []
+    total = len(counts)
+    found = []
     mean = sum(lengths.tolist()) / total
     for c, size in zip(counts.tolist(), lengths.tolist(), strict=True):
         weight = math.log((total + 1) / (n + 0.5))  # 1 + (N - n + 1/2) / (n + 1/2), one fraction
@@ -98,7 +100,8 @@ def _split_numpy(
 def _split_loop(
     counts: Tensor, lengths: Tensor, share: Tensor, smoothing: Tensor
 ) -> tuple[list[float], list[float]]:
-    held, every = [], []
+    held = []
+    every = []
     for c, size, p, mix in zip(
         counts.tolist(), lengths.tolist(), share.tolist(), smoothing.tolist(), strict=True
     ):

@@ -15,9 +15,11 @@ def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -
 
 def _draw_contribution(generator: torch.Generator) -> Iterator[tuple]:
     for n, held in zip((5, 7, 12, 1), (2, 4, 9, 1), strict=True):
-        counts, lengths = _uniform(generator, 0.5, 6.0, n), _uniform(generator, 7.0, 60.0, n)
+        counts = _uniform(generator, 0.5, 6.0, n)
+        lengths = _uniform(generator, 7.0, 60.0, n)
         counts[torch.randperm(n, generator=generator)[held:]] = 0  # these don't hold the word
-        k1, b = _uniform(generator, 0.6, 2.4).item(), _uniform(generator, 0.2, 0.45).item()
+        k1 = _uniform(generator, 0.6, 2.4).item()
+        b = _uniform(generator, 0.2, 0.45).item()
         yield counts, lengths, held, k1, b
 
 
@@ -38,8 +40,10 @@ def _draw_ndcg(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_split(generator: torch.Generator) -> Iterator[tuple]:
     for n in SIZES:
-        counts, lengths = _uniform(generator, 0.5, 6.0, n), _uniform(generator, 7.0, 60.0, n)
-        share, smoothing = _uniform(generator, 0.001, 0.1, n), _uniform(generator, 0.15, 0.4, n)
+        counts = _uniform(generator, 0.5, 6.0, n)
+        lengths = _uniform(generator, 7.0, 60.0, n)
+        share = _uniform(generator, 0.001, 0.1, n)
+        smoothing = _uniform(generator, 0.15, 0.4, n)
         yield counts, lengths, share, smoothing
 
 

@@ -39,7 +39,8 @@ def _log_prob_jacobian(x: Tensor, m: Net, log_scale: Tensor) -> Tensor:
 
     rows = []
     for row in x:
-        z, jacobian = forward(row), torch.autograd.functional.jacobian(forward, row)
+        z = forward(row)
+        jacobian = torch.autograd.functional.jacobian(forward, row)
         prior = torch.log(torch.sigmoid(z) * torch.sigmoid(-z)).sum()
         rows.append(prior + torch.linalg.slogdet(jacobian).logabsdet)
     return torch.stack(rows)
@@ -68,7 +69,8 @@ def _inverse_stack(y: Tensor, m1: Net, m2: Net) -> Tensor:
 
 def affine_coupling(x: Tensor, s: Net, t: Net) -> tuple[Tensor, Tensor]:
     """nice-5: x (B, D) -> y (B, D), log_det (B,)."""
-    even, odd = x[:, ::2], x[:, 1::2]
+    even = x[:, ::2]
+    odd = x[:, 1::2]
     log_scale = s(even)
     y = x.clone()
     y[:, 1::2] = odd * torch.exp(log_scale) + t(even)

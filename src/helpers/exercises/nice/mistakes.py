@@ -103,7 +103,8 @@ INVERSE = (
 
 
 def _affine(x, s, t, sign=1.0, inside=False, log_det=None):
-    scale, shift = torch.exp(sign * s(x[:, ::2])), t(x[:, ::2])
+    scale = torch.exp(sign * s(x[:, ::2]))
+    shift = t(x[:, ::2])
     odd = scale * (x[:, 1::2] + shift) if inside else scale * x[:, 1::2] + shift
     y = torch.stack([x[:, ::2], odd], dim=2).flatten(1)
     return y, (log_det or (lambda s: sign * s.sum(1)))(s(x[:, ::2]))

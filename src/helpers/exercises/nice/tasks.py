@@ -31,17 +31,20 @@ def _normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 def _net(generator: torch.Generator, dim: int) -> Callable[[Any], Any]:
     """A fixed smooth function (B, dim) -> (B, dim), different for each draw."""
-    weight, bias = _normal(generator, dim, dim), _normal(generator, dim)
+    weight = _normal(generator, dim, dim)
+    bias = _normal(generator, dim)
     return _either(lambda h: 1.5 * torch.tanh(h @ weight.to(h.dtype) + bias.to(h.dtype)))
 
 
 def _flow(generator: torch.Generator, dim: int) -> Callable[[Any], Any]:
     """A fixed flow (B, dim) -> (z, log_det): an affine coupling, then a scaling."""
-    s, t = _net(generator, dim // 2), _net(generator, dim // 2)
+    s = _net(generator, dim // 2)
+    t = _net(generator, dim // 2)
     log_scale = _normal(generator, dim) / 2
 
     def flow(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z, even = x.clone(), x[:, ::2]
+        z = x.clone()
+        even = x[:, ::2]
         z[:, 1::2] = x[:, 1::2] * torch.exp(s(even)) + t(even)
         scale = log_scale.to(x.dtype)
         return z * torch.exp(scale), s(even).sum(1) + scale.sum()

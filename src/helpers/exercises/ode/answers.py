@@ -89,7 +89,8 @@ def _field_numpy(x: Tensor, z: float, points: Tensor) -> np.ndarray:
     away = x.numpy()[:, None] - points.numpy()
     distance = np.sqrt((away**2).sum(2) + z**2)
     strength = distance ** -(x.shape[1] + 1.0)
-    across, up = (strength[:, :, None] * away).sum(1), (strength * z).sum(1)
+    across = (strength[:, :, None] * away).sum(1)
+    up = (strength * z).sum(1)
     return across / up[:, None]
 
 

@@ -26,7 +26,8 @@ def _draw_density(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_mixture(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim, n in SHAPES:
-        means, weights = _normal(generator, n, dim), _normal(generator, n).softmax(0)
+        means = _normal(generator, n, dim)
+        weights = _normal(generator, n).softmax(0)
         std = _between(generator, 0.4, 0.8)
         yield _normal(generator, batch, dim), _between(generator, 0.2, 0.7), means, std, weights
 
@@ -40,7 +41,8 @@ def _draw_step(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_charges(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim, n in SHAPES:
-        x, points = 1.5 * _normal(generator, batch, dim), _normal(generator, n, dim)
+        x = 1.5 * _normal(generator, batch, dim)
+        points = _normal(generator, n, dim)
         yield x, _between(generator, 0.5, 0.9), points
 
 

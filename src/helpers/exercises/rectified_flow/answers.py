@@ -54,7 +54,8 @@ def _loss_loop(x0: Tensor, x1: Tensor, t: Tensor, net: Field) -> Tensor:
 
 def straightness(path: Tensor, times: Tensor) -> Tensor:
     """rectified-flow-5: path (B, T, D), times (T,) -> (B,)."""
-    steps, whole = times.diff(), times[-1] - times[0]
+    steps = times.diff()
+    whole = times[-1] - times[0]
     chord = (path[:, -1] - path[:, 0]) / whole
     slope = path.diff(dim=1) / steps[:, None]
     square = (slope - chord[:, None]).square().sum(2)
@@ -82,13 +83,16 @@ def _straightness_loop(path: Tensor, times: Tensor) -> Tensor:
 
 def disguise(x: Tensor, v: Field, a: float, sigma: float, da: float, dsigma: float) -> Tensor:
     """rectified-flow-6: the velocity of a x0 + sigma x1 from the straight one, (B, D)."""
-    c, r = a + sigma, sigma / (a + sigma)
-    dc, dr = da + dsigma, (dsigma * a - sigma * da) / (a + sigma) ** 2
+    c = a + sigma
+    r = sigma / (a + sigma)
+    dc = da + dsigma
+    dr = (dsigma * a - sigma * da) / (a + sigma) ** 2
     return dc / c * x + c * dr * v(x / c, r)
 
 
 def _disguise_numpy(x: Tensor, v: Field, a: float, sigma: float, da: float, dsigma: float) -> Any:
-    c, y = a + sigma, x.numpy() / (a + sigma)
+    c = a + sigma
+    y = x.numpy() / (a + sigma)
     dr = dsigma / c - sigma * (da + dsigma) / c**2
     return (da + dsigma) * y + c * dr * v(y, sigma / c)
 
@@ -97,7 +101,8 @@ def _disguise_ends(x: Tensor, v: Field, a: float, sigma: float, da: float, dsigm
     r = sigma / (a + sigma)
     y = x / (a + sigma)
     move = v(y, r)
-    data, noise = y - r * move, y + (1 - r) * move  # the means of x0 and x1 given x
+    data = y - r * move
+    noise = y + (1 - r) * move  # the means of x0 and x1 given x
     return da * data + dsigma * noise
 
 

@@ -75,7 +75,8 @@ LOSS = (
 def _straight(path, times, chord=lambda path, whole: (path[:, -1:] - path[:, :1]) / whole,
               slope=lambda move, step: move / step, share=lambda step, whole: step / whole,
               reduce=lambda bend: bend.square().sum(2)):  # fmt: skip
-    steps, whole = times.diff()[:, None], times[-1] - times[0]
+    steps = times.diff()[:, None]
+    whole = times[-1] - times[0]
     bend = slope(path.diff(dim=1), steps) - chord(path, whole)
     return reduce(bend) @ share(steps, whole)[:, 0]
 
@@ -126,7 +127,8 @@ def _disguise(x, v, a, sigma, da, dsigma, stretch=1.0, before=None, inside=None,
 
 def _euclid(x, v, a, sigma, da, dsigma):
     c = (a**2 + sigma**2) ** 0.5
-    dc, r = (a * da + sigma * dsigma) / c, sigma / (a + sigma)
+    dc = (a * da + sigma * dsigma) / c
+    r = sigma / (a + sigma)
     return dc / c * x + c * (dsigma * a - sigma * da) / (a + sigma) ** 2 * v(x / c, r)
 
 

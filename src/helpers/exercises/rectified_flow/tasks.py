@@ -49,7 +49,8 @@ def _draw_step(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_loss(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim in SHAPES:
-        x0, x1 = 2 * _normal(generator, batch, dim), _normal(generator, batch, dim)
+        x0 = 2 * _normal(generator, batch, dim)
+        x1 = _normal(generator, batch, dim)
         yield x0, x1, _uniform(generator, 0.05, 0.45, batch), _field(generator, dim)
 
 
@@ -63,8 +64,10 @@ def _draw_path(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_disguise(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim in SHAPES:
-        a, sigma = _number(generator, 0.3, 0.9), _number(generator, 0.4, 1.6)
-        da, dsigma = _number(generator, -1.5, -0.5), _number(generator, 0.3, 2.0)
+        a = _number(generator, 0.3, 0.9)
+        sigma = _number(generator, 0.4, 1.6)
+        da = _number(generator, -1.5, -0.5)
+        dsigma = _number(generator, 0.3, 2.0)
         yield _normal(generator, batch, dim), _field(generator, dim), a, sigma, da, dsigma
 
 

@@ -41,7 +41,8 @@ def reverse_step(x: Tensor, t: float, dt: float, beta: Beta, score: Score, eps: 
 def _reverse_numpy(
     x: Tensor, t: float, dt: float, beta: Beta, score: Score, eps: Tensor
 ) -> np.ndarray:
-    y, share = x.numpy(), beta(t) * dt
+    y = x.numpy()
+    share = beta(t) * dt
     return y + share * (y / 2 + score(y, t)) + np.sqrt(share) * eps.numpy()
 
 
@@ -65,7 +66,8 @@ def heun_step(x: Tensor, t: float, dt: float, beta: Beta, score: Score) -> Tenso
 def _heun_numpy(x: Tensor, t: float, dt: float, beta: Beta, score: Score) -> np.ndarray:
     y = x.numpy()
     slopes = [-0.5 * beta(t) * y - 0.5 * beta(t) * score(y, t)]
-    ahead, later = y - dt * slopes[0], t - dt
+    ahead = y - dt * slopes[0]
+    later = t - dt
     slopes.append(-0.5 * beta(later) * ahead - 0.5 * beta(later) * score(ahead, later))
     return y - dt * np.mean(slopes, axis=0)
 
@@ -80,12 +82,14 @@ def _heun_twice(x: Tensor, t: float, dt: float, beta: Beta, score: Score) -> Ten
 
 def score_loss(x0: Tensor, eps: Tensor, signal: Tensor, noise: Tensor, net: Score) -> Tensor:
     """sde-6: x0, eps (B, D), signal, noise (B,) -> loss (B,)."""
-    a, s = signal[:, None], noise[:, None]
+    a = signal[:, None]
+    s = noise[:, None]
     return (s * net(a * x0 + s * eps) + eps).square().sum(1)
 
 
 def _loss_numpy(x0: Tensor, eps: Tensor, signal: Tensor, noise: Tensor, net: Score) -> np.ndarray:
-    a, s = signal.numpy().reshape(-1, 1), noise.numpy().reshape(-1, 1)
+    a = signal.numpy().reshape(-1, 1)
+    s = noise.numpy().reshape(-1, 1)
     x = a * x0.numpy() + s * eps.numpy()
     target = -(x - a * x0.numpy()) / s**2
     return (s[:, 0] * np.linalg.norm(net(x) - target, axis=1)) ** 2
@@ -108,7 +112,8 @@ def family_step(
 def _family_numpy(
     x: Tensor, t: float, dt: float, beta: Beta, score: Score, eps: Tensor, amount: float
 ) -> np.ndarray:
-    y, g2 = x.numpy(), beta(t)
+    y = x.numpy()
+    g2 = beta(t)
     flow = y + dt * g2 / 2 * (y + score(y, t))  # the ODE's step, and Langevin's on top
     h = amount**2 * g2 * dt / 2
     return flow + h * score(y, t) + np.sqrt(2 * h) * eps.numpy()
@@ -117,8 +122,10 @@ def _family_numpy(
 def _family_mixed(
     x: Tensor, t: float, dt: float, beta: Beta, score: Score, eps: Tensor, amount: float
 ) -> Tensor:
-    s, share = score(x, t), beta(t) * dt
-    ode, sde = x + share / 2 * (x + s), x + share * (x / 2 + s)
+    s = score(x, t)
+    share = beta(t) * dt
+    ode = x + share / 2 * (x + s)
+    sde = x + share * (x / 2 + s)
     mean = (1 - amount**2) * ode + amount**2 * sde
     return mean + amount * share**0.5 * eps
 

@@ -101,7 +101,8 @@ HEUN = (
 
 
 def _loss(x0, eps, signal, noise, net, sign=1.0, power=1, square_root=False, scale=1.0):
-    a, s = signal[:, None], noise[:, None]
+    a = signal[:, None]
+    s = noise[:, None]
     if square_root:
         a, s = a.sqrt(), s.sqrt()
     return (scale * (s**power * net(a * x0 + s * eps) + sign * s ** (power - 1) * eps) ** 2).sum(1)

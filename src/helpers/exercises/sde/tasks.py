@@ -21,18 +21,21 @@ def _uniform(generator: torch.Generator, low: float, high: float, *shape: int) -
 
 def _beta(generator: torch.Generator) -> Callable[[float], float]:
     """A schedule that rises with the time, as a function of numbers."""
-    low, high = _uniform(generator, 0.2, 0.6, 1).item(), _uniform(generator, 6, 12, 1).item()
+    low = _uniform(generator, 0.2, 0.6, 1).item()
+    high = _uniform(generator, 6, 12, 1).item()
     return lambda t: low + t * (high - low)
 
 
 def _score(generator: torch.Generator, dim: int) -> Callable[[Any, float], Any]:
     """A smooth field (B, dim), t -> (B, dim) that changes with the time and the place."""
-    weight, bias = _normal(generator, dim, dim), _normal(generator, dim)
+    weight = _normal(generator, dim, dim)
+    bias = _normal(generator, dim)
 
     def score(x: Any, t: float) -> Any:
         given = isinstance(x, torch.Tensor)
         y = x if given else torch.as_tensor(np.ascontiguousarray(x), dtype=torch.float64)
-        w, b = weight.to(y.dtype), bias.to(y.dtype)
+        w = weight.to(y.dtype)
+        b = bias.to(y.dtype)
         value = (torch.tanh(y @ w + b) * (1 + t) ** 2 - y) / (0.3 + t)
         return value if given else value.numpy()
 
@@ -47,8 +50,10 @@ def _draw_noise(generator: torch.Generator) -> Iterator[tuple]:
 
 def _draw_step(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim in SHAPES:
-        t, dt = _uniform(generator, 0.4, 0.9, 1).item(), _uniform(generator, 0.05, 0.2, 1).item()
-        x, beta = _normal(generator, batch, dim), _beta(generator)
+        t = _uniform(generator, 0.4, 0.9, 1).item()
+        dt = _uniform(generator, 0.05, 0.2, 1).item()
+        x = _normal(generator, batch, dim)
+        beta = _beta(generator)
         yield x, t, dt, beta, _score(generator, dim), _normal(generator, batch, dim)
 
 
@@ -60,8 +65,10 @@ def _draw_heun(generator: torch.Generator) -> Iterator[tuple]:
 def _draw_loss(generator: torch.Generator) -> Iterator[tuple]:
     for batch, dim in SHAPES:
         score = _score(generator, dim)
-        x0, eps = _normal(generator, batch, dim), _normal(generator, batch, dim)
-        signal, noise = _uniform(generator, 0.2, 0.9, batch), _uniform(generator, 0.3, 0.8, batch)
+        x0 = _normal(generator, batch, dim)
+        eps = _normal(generator, batch, dim)
+        signal = _uniform(generator, 0.2, 0.9, batch)
+        noise = _uniform(generator, 0.3, 0.8, batch)
         yield x0, eps, signal, noise, (lambda x, score=score: score(x, 0.5))
 
 
