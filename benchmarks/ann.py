@@ -20,7 +20,10 @@ from helpers.ann.ivfpq import IvfPq
 from helpers.ann.pq import ProductQuantizer
 from helpers.data import images, lexicon
 
-CHAPTER, K, M, EF_BUILD = "13. ANN", 10, 16, 100
+CHAPTER = "13. ANN"
+K = 10  # neighbours
+M = 16  # links of a vertex
+EF_BUILD = 100
 
 
 def words(n: int, n_queries: int) -> tuple[Tensor, Tensor]:
@@ -39,7 +42,8 @@ def digits(n_queries: int) -> tuple[Tensor, Tensor]:
 
 def flat(queries: Tensor, vectors: Tensor, name: str) -> Iterator[dict]:
     """Exact search against the matrix product alone, and against faiss."""
-    index, theirs = Flat().build(vectors), faiss.IndexFlatL2(vectors.shape[1])
+    index = Flat().build(vectors)
+    theirs = faiss.IndexFlatL2(vectors.shape[1])
     theirs.add(vectors.numpy())
     blocks = [x.T for x in vectors.split(index.block[1])]
 
@@ -74,7 +78,8 @@ def flat(queries: Tensor, vectors: Tensor, name: str) -> Iterator[dict]:
 
 def cells(queries: Tensor, vectors: Tensor, name: str, n_parts: int) -> Iterator[dict]:
     """IVF and IVF-PQ at 8 probes against faiss on its own cells and codebooks."""
-    dim, asked = vectors.shape[1], queries.numpy()
+    dim = vectors.shape[1]
+    asked = queries.numpy()
     coarse = faiss.IndexFlatL2(dim)
     theirs = faiss.IndexIVFFlat(coarse, dim, 128)
     codes = faiss.IndexIVFPQ(coarse, dim, 128, n_parts, 8)
@@ -96,30 +101,47 @@ def cells(queries: Tensor, vectors: Tensor, name: str, n_parts: int) -> Iterator
         )
 
 
-def graphs(queries: Tensor, vectors: Tensor, name: str) -> Iterator[dict]:
-    """HNSW beside both libraries at equal M and ef: recall, distances, time; and the building."""
-    truth, asked = Flat().build(vectors).search(queries, K)[1], queries.numpy()
-    theirs = faiss.IndexHNSWFlat(vectors.shape[1], M)
-    theirs.hnsw.efConstruction = EF_BUILD
-    other = hnswlib.Index("l2", vectors.shape[1])
-    other.init_index(len(vectors), M=M, ef_construction=EF_BUILD, random_seed=1)
-    other.set_num_threads(1)
+def building(vectors: Tensor, name: str) -> tuple[Hnsw, dict]:
+    """Our graph of the vectors (N, D), and the row on how long it takes beside faiss."""
     built: list[Hnsw] = []
 
     def ours() -> None:
         generator = torch.Generator().manual_seed(0)
         built.append(Hnsw(M, EF_BUILD, generator=generator).build(vectors))
 
-    def fresh() -> None:
-        index = faiss.IndexHNSWFlat(vectors.shape[1], M)
-        index.hnsw.efConstruction = EF_BUILD
-        index.add(vectors.numpy())
+    def theirs() -> None:
+        faiss_graph(vectors)
 
-    best, spread = ratio(ours, fresh, n_rounds=1, n_calls=1)
-    yield row(CHAPTER, f"building HNSW, M = {M}, {name}", "faiss' time", best, spread)
-    theirs.add(vectors.numpy())
-    other.add_items(vectors.numpy(), num_threads=1)
-    index = built[-1]
+    best, spread = ratio(ours, theirs, n_rounds=1, n_calls=1)
+    text = f"building HNSW, M = {M}, {name}"
+    return built[-1], row(CHAPTER, text, "faiss' time", best, spread)
+
+
+def faiss_graph(vectors: Tensor) -> faiss.IndexHNSWFlat:
+    """faiss' graph of vectors (N, D), with our M and ef."""
+    index = faiss.IndexHNSWFlat(vectors.shape[1], M)
+    index.hnsw.efConstruction = EF_BUILD
+    index.add(vectors.numpy())
+    return index
+
+
+def hnswlib_graph(vectors: Tensor) -> hnswlib.Index:
+    """hnswlib's, on one thread."""
+    index = hnswlib.Index("l2", vectors.shape[1])
+    index.init_index(len(vectors), M=M, ef_construction=EF_BUILD, random_seed=1)
+    index.set_num_threads(1)
+    index.add_items(vectors.numpy(), num_threads=1)
+    return index
+
+
+def graphs(queries: Tensor, vectors: Tensor, name: str) -> Iterator[dict]:
+    """HNSW beside both libraries at equal M and ef: recall, distances, time; and the building."""
+    truth = Flat().build(vectors).search(queries, K)[1]
+    asked = queries.numpy()
+    index, said = building(vectors, name)
+    yield said
+    theirs = faiss_graph(vectors)
+    other = hnswlib_graph(vectors)
     for ef in (10, 20, 40, 80):
         found = recall(index.search(queries, K, ef=ef)[1], truth)
         count = index.n_distances.double().mean().item()

@@ -34,11 +34,11 @@ def one_hot(ids: torch.Tensor) -> csr_matrix:
     return csr_matrix((np.ones(n * width), columns.ravel(), starts), (n, sum(SIZES)))
 
 
-def measure() -> Iterator[dict]:
-    """One record a comparison; see `benchmarks.timing`."""
-    generator = torch.Generator().manual_seed(0)
-    ids, y = impressions(20_000, generator)
-    matrix, labels = one_hot(ids), y.numpy()
+def fitting(ids: torch.Tensor, y: torch.Tensor) -> Iterator[dict]:
+    """Logistic regression on ids (n, F) and labels (n,): to convergence, and one pass of FTRL."""
+    matrix = one_hot(ids)
+    labels = y.numpy()
+    flat = ids + torch.tensor((0, *SIZES[:-1])).cumsum(0)
 
     def ours() -> torch.Tensor:
         model = Linear(SIZES, checked=False).double()
@@ -51,35 +51,24 @@ def measure() -> Iterator[dict]:
             model = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(matrix, labels)
         return torch.as_tensor(model.coef_[0])
 
-    yield compare(
-        CHAPTER,
-        "logistic regression to convergence: 20,000 rows of 6 fields, 784 weights",
-        "scikit-learn's lbfgs on the sparse matrix",
-        ours,
-        theirs,
-        n_calls=1,
-    )
-
-    flat = ids + torch.tensor((0, *SIZES[:-1])).cumsum(0)
-
     def stream() -> torch.Tensor:
         model = ftrl.FTRL(sum(SIZES))
         for rows in torch.arange(len(ids)).split(100):
             model.step(flat[rows], y[rows])
         return model.weights()
 
-    yield compare(
-        CHAPTER,
-        "one pass of FTRL over the same rows, 100 at a time",
-        "the time of fitting to convergence (other weights: one pass only)",
-        stream,
-        ours,
-        n_calls=1,
-    )
+    text = "logistic regression to convergence: 20,000 rows of 6 fields, 784 weights"
+    against = "scikit-learn's lbfgs on the sparse matrix"
+    yield compare(CHAPTER, text, against, ours, theirs, n_calls=1)
+    text = "one pass of FTRL over the same rows, 100 at a time"
+    against = "the time of fitting to convergence (other weights: one pass only)"
+    yield compare(CHAPTER, text, against, stream, ours, n_calls=1)
 
-    scores = torch.randn(200_000, generator=generator, dtype=torch.float64)
-    clicks = (torch.rand(200_000, generator=generator) < (scores - 3).sigmoid()).double()
-    plain, hits = scores.numpy(), clicks.numpy()
+
+def judging(scores: torch.Tensor, clicks: torch.Tensor) -> Iterator[dict]:
+    """AUC of scores (n,) for clicks (n,), and the isotonic curve through the clicks in order."""
+    plain = scores.numpy()
+    hits = clicks.numpy()
     yield compare(
         CHAPTER,
         "AUC of 200,000 rows",
@@ -99,3 +88,13 @@ def measure() -> Iterator[dict]:
         ),
         n_calls=1,
     )
+
+
+def measure() -> Iterator[dict]:
+    """One record a comparison; see `benchmarks.timing`."""
+    generator = torch.Generator().manual_seed(0)
+    ids, y = impressions(20_000, generator)
+    yield from fitting(ids, y)
+    scores = torch.randn(200_000, generator=generator, dtype=torch.float64)
+    clicks = (torch.rand(200_000, generator=generator) < (scores - 3).sigmoid()).double()
+    yield from judging(scores, clicks)

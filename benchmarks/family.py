@@ -31,8 +31,12 @@ from helpers.data import catalogue, logs
 from tools.build import book
 
 ROOT = Path(__file__).resolve().parents[1]
-SEEDS, GRID = range(5), tuple(itertools.product((0.01, 0.03), (0.03, 0.3)))  # step size, decay
-DIM, STD, BATCH, N_STEPS = 8, 0.1, 512, 300
+SEEDS = range(5)
+GRID = tuple(itertools.product((0.01, 0.03), (0.03, 0.3)))  # step size, decay
+DIM = 8
+STD = 0.1
+BATCH = 512
+N_STEPS = 300
 FIELDS = ("user", "film", "genre", "decade", "year")  # of MovieLens
 Build = Callable[[Sequence[int], torch.Generator], nn.Module]
 
@@ -163,7 +167,8 @@ def without_untrained(model: nn.Module, task: Task) -> nn.Module:
 
     Poly2's pairs need no such care: they start at 0.
     """
-    copied, strange = copy.deepcopy(model), torch.cat(never_shown(task))
+    copied = copy.deepcopy(model)
+    strange = torch.cat(never_shown(task))
     for module in copied.modules():
         if isinstance(module, Embedding) and module.sizes == task.sizes:
             module.weight[strange] = 0.0
@@ -175,7 +180,8 @@ def score(model: nn.Module, task: Task) -> dict[str, float]:
 
     Where it isn't, the AUC of the model without what it never trained as well.
     """
-    found, clicks = logits(model, task.test, task.shift), task.test[:, -1]
+    found = logits(model, task.test, task.shift)
+    clicks = task.test[:, -1]
     values = {"auc": auc(found, clicks), "log_loss": log_loss(found, clicks).item()}
     if task.p is not None:
         least = log_loss(task.p.logit(), task.p)
@@ -192,7 +198,8 @@ def lead(one: Tensor, other: Tensor, rows: Tensor, n_draws: int = 500) -> tuple[
     The ratings of one user are no independent draws, so the first column's users are drawn whole,
     with replacement, and both are judged on the same draws.
     """
-    generator, users = torch.Generator().manual_seed(0), rows[:, 0].unique()
+    generator = torch.Generator().manual_seed(0)
+    users = rows[:, 0].unique()
     of_user = [(rows[:, 0] == user).nonzero()[:, 0] for user in users]
     values = []
     for _ in range(n_draws):
@@ -242,18 +249,28 @@ def compare(
     return found
 
 
-def main() -> None:
-    """Measure, print, keep."""
-    torch.set_num_threads(1)
-    reviews, films = catalogue.reviews(), logs.movielens()
-    kinds = {
-        "shop with triple": partial(planted, reviews=reviews, triple=1.0),
-        "MovieLens by time": partial(ratings, table=films, by_time=True),
-        "MovieLens at random": partial(ratings, table=films, by_time=False),
+def by_time(task: Task, table: dict[str, dict]) -> dict:
+    """What the latest ratings hold that training never showed, and LR's lead over every model.
+
+    table : for each model the ``lr`` and ``decay`` that were chosen for it.
+    """
+    strange = zip(never_shown(task), task.test[:, :-1].T, strict=True)
+    shares = [new[column].double().mean().item() for new, column in strange]
+    said = {}
+    for name, build in MODELS.items():
+        model = trained(build, task, 0, table[name]["lr"], table[name]["decay"])
+        said[name] = logits(model, task.test, task.shift)
+    others = [name for name in MODELS if name != "LR"]
+    return {
+        "never shown": dict(zip(FIELDS, shares, strict=True)),  # shares of the latest ratings
+        "n_users": len(task.test[:, 0].unique()),
+        "leads": {name: lead(said["LR"], said[name], task.test) for name in others},
     }
-    path = book.generated(ROOT, "fm.json")
-    record = book.read_json(path)
-    record |= {
+
+
+def circumstances() -> dict:
+    """With what settings and versions, and when, the models were compared."""
+    return {
         "settings": {
             "grid": [list(pair) for pair in GRID],
             "dim": DIM,
@@ -263,6 +280,21 @@ def main() -> None:
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
         "date": datetime.date.today().isoformat(),
     }
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    torch.set_num_threads(1)
+    reviews = catalogue.reviews()
+    films = logs.movielens()
+    kinds = {
+        "shop with triple": partial(planted, reviews=reviews, triple=1.0),
+        "MovieLens by time": partial(ratings, table=films, by_time=True),
+        "MovieLens at random": partial(ratings, table=films, by_time=False),
+    }
+    path = book.generated(ROOT, "fm.json")
+    record = book.read_json(path)
+    record |= circumstances()
     tables = record.setdefault("tables", {})
     for kind, tasks in kinds.items():
         print(kind, flush=True)
@@ -273,19 +305,7 @@ def main() -> None:
 
         compare(tasks, MODELS, keep=keep, done=tables.get(kind))
 
-    task = ratings(0, films, by_time=True)
-    strange = zip(never_shown(task), task.test[:, :-1].T, strict=True)
-    shares = [new[column].double().mean().item() for new, column in strange]
-    table, said = tables["MovieLens by time"], {}
-    for name, build in MODELS.items():
-        model = trained(build, task, 0, table[name]["lr"], table[name]["decay"])
-        said[name] = logits(model, task.test, task.shift)
-    others = [name for name in MODELS if name != "LR"]
-    record["by time"] = {
-        "never shown": dict(zip(FIELDS, shares, strict=True)),  # shares of the latest ratings
-        "n_users": len(task.test[:, 0].unique()),
-        "leads": {name: lead(said["LR"], said[name], task.test) for name in others},
-    }
+    record["by time"] = by_time(ratings(0, films, by_time=True), tables["MovieLens by time"])
     book.write_json(path, record)
 
 

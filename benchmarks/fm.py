@@ -14,7 +14,8 @@ from helpers.ctr.embedding import Embedding, bi_interaction, pair_products, pair
 from helpers.ctr.fieldwise import CIN, Interacting
 from helpers.ctr.fm import FM
 
-CHAPTER, THEIRS = "11. FM", "deepctr-torch's time"
+CHAPTER = "11. FM"
+THEIRS = "deepctr-torch's time"
 
 
 def step(model: nn.Module, loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer):
@@ -73,7 +74,8 @@ def layers(x: Tensor) -> Iterator[tuple[str, nn.Module, nn.Module, Tensor]]:
             convolution.weight.copy_(weight.flatten(1)[..., None])
             convolution.bias.zero_()
     yield "CIN, 8 and 8 maps", ours, other, x
-    ours, other = Interacting(d, 2, generator=generator), theirs.InteractingLayer(d, 2)
+    ours = Interacting(d, 2, generator=generator)
+    other = theirs.InteractingLayer(d, 2)
     with torch.no_grad():
         for name, w in zip(
             ("W_Query", "W_key", "W_Value", "W_Res"),
@@ -86,7 +88,8 @@ def layers(x: Tensor) -> Iterator[tuple[str, nn.Module, nn.Module, Tensor]]:
 
 def deepfm_steps(sizes: tuple[int, ...], ids: Tensor, clicks: Tensor) -> tuple[Callable, Callable]:
     """A training step of our DeepFM and of deepctr-torch's, alike in size, both with Adam."""
-    inputs, model = module("inputs"), module("models.deepfm")
+    inputs = module("inputs")
+    model = module("models.deepfm")
     generator = torch.Generator().manual_seed(0)
     ours = DeepFM(Embedding(sizes, 8, generator=generator), (64, 32), generator)
     columns = [inputs.SparseFeat(f"f{f}", s, embedding_dim=8) for f, s in enumerate(sizes)]

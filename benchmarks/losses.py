@@ -38,7 +38,9 @@ def bare(net: nn.Module, x0: Tensor, t: Tensor) -> Tensor:
 def pairs() -> Iterator[tuple[str, str, str, Loss, Loss]]:
     """Chapter, name, against whom, our loss, theirs."""
     scheduler = DDPMScheduler(beta_schedule="linear")
-    matcher, vp, t = ConditionalFlowMatcher(sigma=0.0), sde.VP(), torch.rand(256)
+    matcher = ConditionalFlowMatcher(sigma=0.0)
+    vp = sde.VP()
+    t = torch.rand(256)
     alone = "the time of the network's step alone"
 
     def noise(net: nn.Module, x: Tensor) -> Tensor:

@@ -55,7 +55,8 @@ def measure() -> Iterator[dict]:
         lambda: bm25s.BM25(method="lucene").index(documents[::4], show_progress=False),
         n_calls=1,
     )
-    few, slow = queries["titles, 3 words"][:5], BM25Okapi(documents)
+    few = queries["titles, 3 words"][:5]
+    slow = BM25Okapi(documents)
     yield compare(
         CHAPTER,
         f"BM25 search, titles, 3 words; {len(documents):,} reviews, ten best, 5 at a time",

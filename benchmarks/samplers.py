@@ -39,7 +39,8 @@ def diffusers_loop(net: Net, x: Tensor, n_steps: int, eta: float) -> Callable[[]
 
     @torch.no_grad()
     def run() -> Tensor:
-        sample, generator = x, torch.Generator().manual_seed(1)
+        sample = x
+        generator = torch.Generator().manual_seed(1)
         for k, t in zip(scheduler.timesteps, clock, strict=True):
             eps = net(sample, t)
             sample = scheduler.step(eps, k, sample, eta=eta, generator=generator).prev_sample
@@ -100,7 +101,8 @@ def measure() -> Iterator[dict]:
     """One record a comparison."""
     generator = torch.Generator().manual_seed(0)
     for dim, hidden, batch in ((2, (128, 128, 128), 256), (64, (256, 256, 256), 128)):
-        net, x = network(dim, hidden), torch.randn(batch, dim, generator=generator)
+        net = network(dim, hidden)
+        x = torch.randn(batch, dim, generator=generator)
         size = f"D = {dim}, batch {batch}"
         still = 0.1 * torch.randn(batch, dim, generator=generator)
         for eta in (0.0, 1.0):
@@ -120,7 +122,8 @@ def measure() -> Iterator[dict]:
                     diffusers_loop(f, x, 50, eta),
                     n_calls=3,
                 )
-    net, x = network(), torch.randn(256, 2, generator=generator)
+    net = network()
+    x = torch.randn(256, 2, generator=generator)
     for chapter, name, sampler in samplers(x):
         counted = ode.Counted(net)
         last(sampler(counted))

@@ -57,7 +57,8 @@ def measure(n_requests: int = 100_000, n_rounds: int = 5) -> Iterator[dict]:
     world = shop.Shop(catalogue.reviews())
     n = n_requests * world.n_positions
     took = seconds(world, n_requests, n_rounds)
-    best, spread = took[0], (took[0], took[-1])
+    best = took[0]
+    spread = (took[0], took[-1])
     yield row(CHAPTER, f"a log of {n:,} impressions, one thread", "s", best, spread)
     script = PEAK.format(n_requests=n_requests)
     done = subprocess.run(

@@ -58,7 +58,8 @@ def problems() -> Iterator[tuple[str, Velocity, Tensor, Tensor]]:
 
 def measure() -> Iterator[dict]:
     """One record a comparison."""
-    chapter, solvers = "4. ODE", (("torchdiffeq", torchdiffeqs), ("scipy", scipys))
+    chapter = "4. ODE"
+    solvers = (("torchdiffeq", torchdiffeqs), ("scipy", scipys))
     for name, velocity, x, times in problems():
         with torch.no_grad():
             truth = rk45(velocity, x, times, 1e-10)

@@ -142,3 +142,45 @@ def test_bad_sizes():
         TimeMLP(0)
     with pytest.raises(ValueError, match="n_frequencies must be at least 0, got -1"):
         TimeMLP(2, n_frequencies=-1)
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "t_shape", "message"),
+    [
+        ((3,), (), "got 1 axes"),
+        ((3, 2, 1), (), "got 3 axes"),
+        ((3, 1), (), r"\(B, 2\), got \(3, 1\)"),
+        ((3, 2), (1,), r"scalar or \(3,\), got \(1,\)"),
+        ((3, 2), (2,), r"scalar or \(3,\), got \(2,\)"),
+        ((3, 2), (3, 1), r"scalar or \(3,\), got \(3, 1\)"),
+        ((1, 2), (1, 1), r"scalar or \(1,\), got \(1, 1\)"),
+    ],
+)
+def test_one_wrong_shape_at_a_time(x_shape, t_shape, message):
+    net = TimeMLP(2, hidden=(4,), generator=generator())
+    with pytest.raises(ValueError, match=message):
+        net(torch.ones(x_shape), torch.ones(t_shape))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [([], "two or more"), ([3], "two or more"), ([2, 3, 1.5], "ints"), ([2, 3, 0], "above 0")],
+)
+def test_sizes_are_refused_for_what_they_are(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        mlp(sizes)
+
+
+def test_the_parts_of_a_network_start_apart():
+    """Rows, layers, weights and biases are each a draw of their own."""
+    first, _, second = mlp([16, 16, 16], generator=generator())
+    assert len(first.weight.unique()) == 256 and len(first.bias.unique()) == 16
+    assert not torch.equal(first.weight, second.weight)
+    assert abs(first.weight.mean()) < 0.05 and first.weight.min() < -0.2
+
+
+def test_ramps_and_four_frequencies_unless_told():
+    assert isinstance(mlp([2, 3, 1])[1], nn.ReLU)
+    assert mlp([2, 3, 1], generator=generator())[-1].weight.any()
+    expected = torch.tensor([1.0, 2.0, 4.0, 8.0]) * math.pi
+    torch.testing.assert_close(TimeMLP(2).frequencies, expected)

@@ -59,3 +59,27 @@ def test_bad_batch_size():
     for size in (0, 13):
         with pytest.raises(ValueError, match=f"N = 12, got {size}"):
             next(minibatches(torch.arange(12), size, 1))
+
+
+def test_decay_and_clipping_are_off_unless_told():
+    matrix = torch.ones(2, 2, requires_grad=True)
+    fit(lambda b: 0 * matrix.sum(), [matrix], [torch.zeros(1)] * 3)
+    assert torch.equal(matrix, torch.ones(2, 2))
+
+
+def test_the_last_smaller_batch_is_left_out():
+    batches = list(minibatches(torch.arange(10), 4, 4, generator()))
+    assert [len(b) for b in batches] == [4, 4, 4, 4]
+    assert len(torch.cat(batches[:2]).unique()) == len(torch.cat(batches[2:]).unique()) == 8
+    (whole,) = minibatches(torch.arange(3), 3, 1, generator())
+    assert whole.sort().values.tolist() == [0, 1, 2]
+
+
+def test_no_batches_no_losses():
+    assert fit(lambda b: b.sum(), [torch.ones(1, requires_grad=True)], []) == []
+
+
+def test_an_infinite_loss_is_named():
+    weight = torch.ones(1, requires_grad=True)
+    with pytest.raises(FloatingPointError, match=r"became inf at step 1$"):
+        fit(lambda b: (weight * 0 + b).sum(), [weight], [torch.tensor(v) for v in (1.0, math.inf)])

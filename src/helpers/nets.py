@@ -22,14 +22,19 @@ def mlp(
     sizes : at least two positive widths, input first.
     activation : module class put between the linear layers.
     zero_last : start the last layer at 0, so that the network starts as the zero function.
-    generator : source of the initial weights; U(-1/sqrt(n), 1/sqrt(n)) for n inputs.
+    generator : draws the initial weights, U(-1/sqrt(n), 1/sqrt(n)) for n inputs; the global one
+        if None.
 
     Raises
     ------
     ValueError : fewer than two sizes, or one that is not a positive whole number.
     """
-    if len(sizes) < 2 or any(not isinstance(n, int) or n < 1 for n in sizes):
+    if len(sizes) < 2:
         raise ValueError(f"sizes must be two or more positive whole numbers, got {list(sizes)}")
+    if any(not isinstance(n, int) for n in sizes):
+        raise ValueError(f"sizes must be ints, positive whole numbers, got {list(sizes)}")
+    if any(n < 1 for n in sizes):
+        raise ValueError(f"sizes must be above 0, positive whole numbers, got {list(sizes)}")
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         # skip_init: the default initialisation would draw from the global generator.
@@ -55,7 +60,12 @@ class TimeMLP(nn.Module):
     Parameters
     ----------
     dim : of x and of the output. hidden : widths of the hidden layers.
-    n_frequencies : pairs of sine and cosine. generator : source of the initial weights.
+    n_frequencies : pairs of sine and cosine.
+    generator : draws the initial weights; the global one if None.
+
+    Raises
+    ------
+    ValueError : a width that is not a positive whole number; an x or t of another shape.
     """
 
     def __init__(
@@ -76,10 +86,13 @@ class TimeMLP(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """x (B, dim), t scalar or (B,) -> (B, dim)."""
-        if x.ndim != 2 or x.shape[1] != self.dim:
+        if x.ndim != 2:
+            raise ValueError(f"x must be (B, {self.dim}), got {x.ndim} axes: {tuple(x.shape)}")
+        if x.shape[1] != self.dim:
             raise ValueError(f"x must be (B, {self.dim}), got {tuple(x.shape)}")
         t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
-        if t.ndim > 1 or (t.ndim == 1 and len(t) != len(x)):
+        # Not only what expand refuses: one time (1,) for three points would go through.
+        if t.shape not in ((), x.shape[:1]):
             raise ValueError(f"t must be a scalar or ({len(x)},), got {tuple(t.shape)}")
         angle = t.expand(len(x))[:, None] * self.frequencies
         return self.body(torch.cat((x, angle.sin(), angle.cos()), 1))

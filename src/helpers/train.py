@@ -12,6 +12,7 @@ def minibatches(
     """Yield n_steps batches (batch_size, *S) of data (N, *S), reshuffled at every pass.
 
     The last, smaller batch of a pass is left out; a batch larger than N is an error.
+    generator : draws the order of each pass, on the CPU; the global one if None.
     """
     if not 1 <= batch_size <= len(data):
         raise ValueError(f"batch_size must be 1 to N = {len(data)}, got {batch_size}")
@@ -47,13 +48,7 @@ def fit(
     FloatingPointError : the loss became NaN or infinite (the step is named).
     """
     parameters = list(parameters)
-    matrices = [p for p in parameters if p.ndim >= 2]
-    others = [p for p in parameters if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr)
+    optimizer = torch.optim.AdamW(_groups(parameters, weight_decay), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps or 1)
     losses = []
     for step, batch in enumerate(batches):
@@ -71,7 +66,19 @@ def fit(
     return _finite(losses).tolist() if losses else []
 
 
+def _groups(parameters: list[Tensor], weight_decay: float) -> list[dict]:
+    """Matrices, which decay, and the others, which do not; none of them empty."""
+    matrices = [p for p in parameters if p.ndim >= 2]
+    others = [p for p in parameters if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
 def _finite(losses: list[Tensor]) -> Tensor:
+    """The losses in one tensor (n_steps,), or the first that is NaN or infinite, named."""
     values = torch.stack(losses)
     if not values.isfinite().all():
         step = int(values.isfinite().logical_not().nonzero()[0])

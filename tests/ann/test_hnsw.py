@@ -363,6 +363,18 @@ def test_repair_links_around_a_gap():
     assert index.search(vectors[2:], 2)[1].tolist() == [[2, 0]]
 
 
+def test_the_first_vector_takes_over_as_the_entry():
+    """Row 0 of a layer is a row: of two vectors, the first is found when the second is gone."""
+    vectors = torch.tensor([[0.0], [1.0]], dtype=F64)
+    index = built(vectors, n_links=2, flat=True)
+    index.entry = 1
+    index.remove(torch.tensor([1]))
+    repair(index)
+    assert index.entry == 0
+    distances, ids = index.search(vectors[1:], 1)
+    assert ids.tolist() == [[0]] and distances.tolist() == [[1]]
+
+
 def test_the_top_layers_removed():
     """The entry moves down to the highest vector left, and what is added later may rise above."""
     vectors, more = points(400, 4), points(400, 4, seed=1)

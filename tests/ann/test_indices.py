@@ -213,6 +213,29 @@ def test_signature_bit_by_bit():
             assert found[n, t] == sum(bit << b for b, bit in enumerate(bits))
 
 
+def test_only_the_bits_of_a_table_are_limited():
+    assert lsh.signatures(points(2, 3), points(70, 62, 3, seed=1)).shape == (2, 70)
+
+
+def test_hyperplanes_and_cuts_depend_on_their_draw():
+    x = points(100, 4)
+    for make, name in (
+        (lambda g: SimHash(8, 5, generator=g), "planes"),
+        (lambda g: Forest(3, 10, generator=g), "normals"),
+    ):
+        one, two, other = (getattr(make(generator(s)).build(x), name) for s in (0, 0, 1))
+        assert torch.equal(one, two) and not torch.equal(one, other)
+        assert len(one.flatten(0, 1).unique(dim=0)) == len(one.flatten(0, 1))
+    planes = SimHash(50, 100, generator=generator()).build(x).planes
+    assert planes.std().item() == pytest.approx(1, rel=0.02) and abs(planes.mean()) < 0.02
+
+
+def test_indices_have_the_stated_sizes_by_default():
+    assert Flat().block == (512, 4096) and KDTree().leaf_size == 8
+    assert (SimHash().n_bits, SimHash().n_tables) == (12, 16)
+    assert (Forest().n_trees, Forest().leaf_size) == (16, 32)
+
+
 def test_and_then_or():
     """(13.8): the share of tables' unions that hold a neighbour at a given angle."""
     n_bits, n_tables, theta = 6, 10, math.radians(40)
@@ -356,7 +379,14 @@ def test_wrong_input_is_refused():
         (lambda: SimHash(63), "n_bits must be a whole number from 1 to 62"),
         (lambda: SimHash(3, 0), "n_tables must be"),
         (lambda: tables.search(x, 1, n_tables=3), "n_tables must be a whole number from 1 to 2"),
+        (lambda: SimHash(0), "n_bits must be"),
+        (lambda: SimHash(3, 0), "n_tables must be"),
+        (lambda: Flat((5, 0)), "block must be two numbers of at least 1"),
+        (lambda: Flat((5, 5, 5)), "block must be two numbers, got 3"),
         (lambda: lsh.signatures(x, points(2, 3, 4)), r"planes must be \(T, B <= 62, 3\)"),
+        (lambda: lsh.signatures(x, points(2, 63, 3)), "got 63 bits"),
+        (lambda: lsh.signatures(x, points(2, 0, 3)), "got 0 bits"),
+        (lambda: lsh.signatures(x, points(3, 3)), "got the shape"),
         (lambda: Forest(0), "n_trees must be"),
         (lambda: Forest(1, 0), "leaf_size must be"),
         (lambda: trees.search(x, 1, n_leaves=0), "n_leaves must be"),

@@ -62,9 +62,8 @@ def test_assign_is_the_nearest(monkeypatch):
 def test_no_round_raises_the_cost(seed):
     """(13.11), with the fresh starts of empty clusters among them."""
     x = blobs(60, 2, 3, seed).repeat(2, 1)
-    costs = [
-        kmeans.inertia(x, kmeans.kmeans(x, 20, n, generator=generator(seed))) for n in range(8)
-    ]
+    found = [kmeans.kmeans(x, 20, n, generator=generator(seed)) for n in range(8)]
+    costs = [kmeans.assign(x, centroids)[0].mean().item() for centroids in found]
     assert all(b <= a + 1e-9 for a, b in pairwise(costs))
 
 
@@ -256,6 +255,17 @@ def test_ivfpq_distances_are_those_to_the_decoded_vectors():
         torch.testing.assert_close(coded.gather(1, ids), distances, atol=1e-9, rtol=1e-9)
         assert torch.equal(index.n_codes, inside.sum(1))
         assert (index.n_distances == 8).all()
+
+
+def test_coded_distances_are_never_below_zero():
+    """Far from 0 in float32, queries on the very vectors that the codes stand for."""
+    vectors = 1e3 + points(200, 6, dtype=torch.float32)
+    quantizer = ProductQuantizer(3, 4, generator=generator()).fit(vectors)
+    assert quantizer.tables(quantizer.decode(quantizer.encode(vectors))).min() == 0
+    cells = Ivf(4, generator=generator())
+    index = IvfPq(cells, ProductQuantizer(3, 4, generator=generator())).build(vectors)
+    decoded = cells.centroids[cells.cell[cells.order]] + index.quantizer.decode(index.codes)
+    assert index.search(decoded, 3, n_probes=4)[0].min() == 0
 
 
 def test_ivfpq_reranks_and_forgets():

@@ -12,6 +12,13 @@ from helpers.ctr import auction
 F64 = torch.float64
 
 
+def later(x, value):
+    """x with this value in its last row only."""
+    changed = x.clone()
+    changed[-1, -1] = value
+    return changed
+
+
 def draw(*shape, low=0.1, high=1.0, seed=0):
     u = torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
     return low + (high - low) * u
@@ -45,8 +52,6 @@ def test_the_last_place_costs_nothing_and_a_reserve_is_a_floor():
     assert winners.tolist() == [[1, 0]] and prices.tolist() == [[1.0, 0.0]]
     winners, prices = auction.gsp(bids, p, 2, reserve=0.6)
     assert winners.tolist() == [[1, -1]] and prices.tolist() == [[1.2, 0.0]]
-    revenue, welfare = auction.outcome(winners, prices, bids, p, torch.ones(2, dtype=F64))
-    assert revenue.item() == pytest.approx(0.6) and welfare.item() == pytest.approx(1.0)
 
 
 def test_truth_is_the_best_bid_for_one_slot():
@@ -75,17 +80,6 @@ def test_two_slots_reward_a_lie():
     winners, prices = auction.gsp(bids, torch.full((2, 3), 0.5, dtype=F64), 2)
     gain = (10 - prices) * torch.tensor([1.0, 0.9], dtype=F64) * 0.5 * (winners == 0)
     assert gain.sum(1)[1] > gain.sum(1)[0] + 1
-
-
-def test_outcome_number_by_number():
-    """Clicks .2 x 1 and .1 x .5; revenue .2 x 3 + .05 x 4; welfare .2 x 9 + .05 x 7."""
-    winners, prices = torch.tensor([[2, 0]]), torch.tensor([[3.0, 4.0]], dtype=F64)
-    values = torch.tensor([[7.0, 8.0, 9.0]], dtype=F64)
-    p = torch.tensor([[0.1, 0.5, 0.2]], dtype=F64)
-    revenue, welfare = auction.outcome(
-        winners, prices, values, p, torch.tensor([1.0, 0.5], dtype=F64)
-    )
-    assert revenue.item() == pytest.approx(0.8) and welfare.item() == pytest.approx(2.15)
 
 
 @settings(max_examples=25, deadline=None)
@@ -133,15 +127,41 @@ def test_bad_input():
         (lambda: auction.gsp(b * math.nan, p), "finite"),
         (lambda: auction.gsp(b, 2 * p + 1), r"p must be in \(0, 1\]"),
         (lambda: auction.gsp(b, 0 * p), r"p must be in \(0, 1\]"),
+        (lambda: auction.gsp(b, p, 0), "1 to N = 4, got 0"),
+        (lambda: auction.gsp(b * torch.tensor([1.0, 1, 1, -1]), p), "bids must be at least 0"),
+        (lambda: auction.gsp(b * math.inf, p), "bids must be finite"),
+        (lambda: auction.gsp(later(b, math.nan), p), "bids must be finite"),
+        (lambda: auction.gsp(b, later(p, math.nan)), r"p must be in \(0, 1\]"),
+        (lambda: auction.gsp(b, later(p, 1.01)), r"p must be in \(0, 1\]"),
+        (lambda: auction.gsp(b, p, reserve=math.inf), "reserve"),
+        (
+            lambda: auction.surplus(b, later(p, -0.1), p, p),
+            "p must be finite and at least 0, got -",
+        ),
+        (lambda: auction.surplus(b, p, p, later(p, math.inf)), "rival must be finite"),
         (lambda: auction.gsp(b, p, 5), "1 to N = 4, got 5"),
         (lambda: auction.gsp(b, p, 1, reserve=-1.0), "reserve"),
         (lambda: auction.gsp(b, p, 1, reserve=math.nan), "reserve"),
-        (
-            lambda: auction.outcome(*auction.gsp(b, p, 2), b, p, torch.ones(3)),
-            "winners, prices and examined",
-        ),
         (lambda: auction.surplus(b, p, p * math.nan, p), "believed must be finite"),
         (lambda: auction.surplus(-b, p, p, p), "value must be finite and at least 0"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
+
+
+@pytest.mark.parametrize(("rival", "gain"), [(0.99, 0.81), (1.0, 0.0), (1.01, 0.0)])
+def test_a_bid_must_beat_the_rival(rival, gain):
+    """Bid .5 x 2 = 1, worth .9 x 2 = 1.8: a tie is lost, so that its gain of .8 is not made."""
+    v, p, q, r = (torch.tensor(x, dtype=F64) for x in (2.0, 0.9, 0.5, rival))
+    assert auction.surplus(v, p, q, r).item() == pytest.approx(gain)
+
+
+def test_a_score_at_the_reserve_is_shown_and_equal_scores_keep_their_order():
+    bids, p = torch.tensor([[1.0, 2.0, 2.0]], dtype=F64), torch.full((1, 3), 0.5, dtype=F64)
+    winners, prices = auction.gsp(bids, p, 3, reserve=0.5)
+    assert winners.tolist() == [[1, 2, 0]] and prices.tolist() == [[2.0, 1.0, 1.0]]
+
+
+def test_one_slot_and_no_reserve_unless_asked():
+    winners, prices = auction.gsp(torch.tensor([[0.0, 0.0]]), torch.ones(1, 2))
+    assert winners.tolist() == [[0]] and prices.tolist() == [[0.0]]

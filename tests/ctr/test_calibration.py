@@ -207,10 +207,33 @@ def test_bad_input():
         (lambda: cal.pool(u, u[:3]), "weights"),
         (lambda: cal.isotonic(u, y[:3]), r"labels \(B,\)"),
         (lambda: cal.interpolate(u, knots.flip(0), knots), "x must rise"),
-        (lambda: cal.interpolate(u, knots, knots[:1]), "x must rise"),
+        (lambda: cal.interpolate(u, knots, knots[:1]), "p must match x"),
+        (lambda: cal.interpolate(u, knots[None], knots[None]), r"x must be \(K,\)"),
+        (lambda: cal.interpolate(u, knots[:0], knots[:0]), "a knot, got none"),
+        (lambda: cal.interpolate(u, 0 * knots, knots), "x must rise"),
+        (lambda: cal.reliability(p[None], y[None]), r"probabilities \(B,\), got"),
+        (lambda: cal.ece_floor(p - 0.5), r"probabilities in \[0, 1\]"),
+        (lambda: cal.platt(u[None], y[None]), r"expected numbers \(B,\), got"),
+        (lambda: cal.platt(u[:0], y[:0]), "not empty"),
+        (lambda: cal.platt(u, y * 0 + 1), "a 0 and a 1"),
+        (lambda: cal.pool(u[None]), r"values must be \(B,\), got"),
+        (lambda: cal.pool(u, u.exp() * math.inf), "weights must be finite"),
+        (lambda: cal.pool(u, u.exp()[:, None]), r"weights must be \(30,\), one a value"),
+        (lambda: cal.downsample(y, 1.5), r"rate must be in \(0, 1\]"),
         (lambda: cal.downsample(y, 0.0), r"rate must be in \(0, 1\]"),
         (lambda: cal.downsample(y + 1, 0.5), "0 or 1"),
         (lambda: cal.restore(u, 1.5), r"rate must be in \(0, 1\]"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
+
+
+def test_the_ends_of_the_range_are_allowed_and_there_are_20_bins():
+    p, y = torch.arange(41, dtype=F64) / 40, torch.arange(41) % 2
+    assert len(cal.reliability(p, y)[2]) == 20
+    assert cal.ece(p, y) == cal.ece(p, y, 20)
+    assert cal.ece_floor(p) == cal.ece_floor(p, 20)
+    u = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    assert cal.platt(u, torch.tensor([0, 1, 0, 1])) == cal.platt(
+        u, torch.tensor([0, 1, 0, 1]), smooth=False
+    )

@@ -15,6 +15,7 @@ from ctr_models import (
     inner,
     network,
     seeded,
+    starts,
     two,
     vectors,
 )
@@ -246,8 +247,8 @@ def test_the_same_generator_gives_the_same_model(build):
         (lambda: CrossV1(4, 0), "n_layers must be"),
         (lambda: CrossV2(4, 1, rank=0), "rank must be a positive whole number, got 0"),
         (lambda: CrossV2(4, 1.5), "n_layers must be"),
-        (lambda: DCN(Embedding(SIZES, 2), 3), "version must be 1 or 2, .* got 3"),
-        (lambda: DCN(Embedding(SIZES, 2), 1, rank=2), "rank None for 1"),
+        (lambda: DCN(Embedding(SIZES, 2), 3), "version must be 1 or 2, got 3"),
+        (lambda: DCN(Embedding(SIZES, 2), 1, rank=2), "rank must be None for version 1, got 2"),
         (lambda: CIN(4, ()), "layers must be a positive"),
         (lambda: CIN(4, (2, 0)), "maps must be a positive whole number, got 0"),
         (lambda: CIN(0, (2,)), "n_fields must be"),
@@ -293,3 +294,56 @@ def test_bad_fields_are_refused(x, message):
 def test_bad_ids_are_refused(model, ids):
     with pytest.raises(ValueError, match="ids"):
         model(ids)
+
+
+# ---- how it starts -------------------------------------------------------------------------------
+
+
+STARTS = {
+    "v1": (lambda g: CrossV1(900, 3, generator=g).weight, 900),
+    "v2": (lambda g: CrossV2(36, 3, generator=g).weight, 36),
+    "v2-up": (lambda g: CrossV2(400, 3, rank=9, generator=g).weight, 9),
+    "v2-down": (lambda g: CrossV2(400, 3, rank=9, generator=g).down, 400),
+    "cin-first": (lambda g: CIN(9, (40, 16), g).weights[0], 81),
+    "cin-second": (lambda g: CIN(9, (40, 16), g).weights[1], 360),
+    "query": (lambda g: Interacting(64, 2, generator=g).query, 64),
+    "key": (lambda g: Interacting(64, 2, generator=g).key, 64),
+    "value": (lambda g: Interacting(64, 2, generator=g).value, 64),
+    "residual": (lambda g: Interacting(64, 2, generator=g).residual, 64),
+    "narrow": (lambda g: Interacting(64, 2, 16, generator=g).query, 64),
+    "dcn-1": (lambda g: DCN(embedded(200), 1, generator=g).cross.weight, 800),
+    "dcn-2": (lambda g: DCN(embedded(9), generator=g).cross.weight, 36),
+    "dcn-net": (lambda g: DCN(embedded(9), generator=g).net[0].weight, 36),
+    "xdeepfm-cin": (lambda g: XDeepFM(embedded(9), (40, 40), generator=g).cin.weights[1], 160),
+    "xdeepfm-net": (lambda g: XDeepFM(embedded(9), generator=g).net[0].weight, 36),
+    "autoint": (lambda g: AutoInt(embedded(64), generator=g).layers[1].key, 64),
+}  # what is drawn, and the number of its inputs
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_weights_start_spread_over_what_is_stated(name):
+    starts(*STARTS[name])
+
+
+def test_biases_start_at_zero_and_the_matrices_of_attention_differ():
+    assert not CrossV1(6).bias.any() and not CrossV2(6).bias.any()
+    layer = Interacting(6, 2, generator=seeded())
+    drawn = [layer.query, layer.key, layer.value, layer.residual]
+    assert all(not torch.equal(drawn[i], drawn[j]) for i, j in two(4))
+
+
+def test_what_is_not_said_is_two_layers():
+    assert CrossV1(6).weight.shape == (2, 6) and CrossV1(6).bias.shape == (2, 6)
+    assert CrossV2(6).weight.shape == (2, 6, 6) and CrossV2(6).bias.shape == (2, 6)
+    assert CrossV2(6).down is None and CrossV2(6, rank=3).down.shape == (2, 3, 6)
+    model = DCN(embedded(3))
+    assert isinstance(model.cross, CrossV2) and model.cross.weight.shape == (2, 12, 12)
+    assert [w.shape for w in XDeepFM(embedded(3)).cin.weights] == [(8, 4, 4), (8, 8, 4)]
+    assert len(AutoInt(embedded(4)).layers) == 2 and AutoInt(embedded(4)).layers[0].n_heads == 2
+    assert Interacting(6).n_heads == 2 and Interacting(6).query.shape == (6, 6)
+
+
+@pytest.mark.parametrize("build", [DCN, XDeepFM])
+def test_what_is_not_said_is_hidden_64_and_32(build):
+    widths = [m.out_features for m in build(embedded(3)).net if isinstance(m, torch.nn.Linear)]
+    assert widths[:2] == [64, 32]

@@ -118,17 +118,61 @@ def test_bad_input():
     t = torch.tensor([1.0, 2.0])
     u, v, y = torch.zeros(2), torch.tensor(0.0), torch.tensor([0.0, 1.0])
     for call, match in (
-        (lambda: delayed.observe(t, t[:1]), "delay and age must be"),
-        (lambda: delayed.observe(t[:0], t[:0]), "delay and age must be"),
+        (lambda: delayed.observe(t, t[:1]), "age must be as delay"),
+        (lambda: delayed.observe(t[:0], t[:0]), "delay must be .* not empty"),
         (lambda: delayed.observe(-t, t), "at least 0"),
         (lambda: delayed.observe(t * math.nan, t), "at least 0"),
-        (lambda: delayed.observe(t, t * math.inf), "age finite"),
+        (lambda: delayed.observe(t, t * math.inf), "age must be finite"),
         (lambda: delayed.reweight(y, 0 * t, 1.0), "age must be positive"),
         (lambda: delayed.reweight(y, t, 0.0), "rate must be positive"),
-        (lambda: delayed.delayed_loss(u, v, y[:1], t), "logits, labels and time"),
+        (lambda: delayed.delayed_loss(u, v, y[:1], t), "labels must be as logits"),
         (lambda: delayed.delayed_loss(u, t[:1].expand(3), y, t), "log_rate"),
         (lambda: delayed.delayed_loss(u, v, y + 1, t), "labels must be 0 or 1"),
-        (lambda: delayed.delayed_loss(u, v, y, t * math.inf), "time finite"),
+        (lambda: delayed.delayed_loss(u, v, y, t * math.inf), "time must be finite"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
+
+
+T, U, Y, V = torch.tensor([1.0, 2.0]), torch.zeros(2), torch.tensor([0.0, 1.0]), torch.tensor(0.0)
+LATER = torch.tensor([1.0, -1.0])  # bad in its second row only
+NAN = torch.tensor([1.0, math.nan])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: delayed.observe(T[None], T[None]), r"delay must be \(B,\), got \(1, 2\)"),
+        (lambda: delayed.observe(LATER, T), "delay must be at least 0, got -1"),
+        (lambda: delayed.observe(NAN, T), "delay must be at least 0"),
+        (lambda: delayed.observe(T, LATER), "age must be at least 0, got -1"),
+        (lambda: delayed.observe(T, NAN), "age must be at least 0"),
+        (lambda: delayed.reweight(Y, T[:1], 1.0), r"age must match labels \(2,\), got \(1,\)"),
+        (lambda: delayed.reweight(Y, LATER, 1.0), "age must be positive, got -1"),
+        (lambda: delayed.reweight(Y, T, T[:1]), r"rate must be a number or \(2,\), got \(1,\)"),
+        (lambda: delayed.reweight(Y, T, LATER), "rate must be positive, got -1"),
+        (lambda: delayed.delayed_loss(U[None], V, Y[None], T[None]), r"logits must be \(B,\)"),
+        (lambda: delayed.delayed_loss(U, V, Y[:1], T), "labels must be as logits"),
+        (lambda: delayed.delayed_loss(U, V, Y, T[:1]), "time must be as logits"),
+        (lambda: delayed.delayed_loss(U[:0], V, Y[:0], T[:0]), "logits must be .* not empty"),
+        (lambda: delayed.delayed_loss(U, T[:1], Y, T), r"log_rate must be a scalar or \(2,\)"),
+        (lambda: delayed.delayed_loss(U, V, LATER, T), "labels must be 0 or 1"),
+        (lambda: delayed.delayed_loss(U, V, Y, LATER), "time must be at least 0, got -1"),
+        (lambda: delayed.delayed_loss(U, V, Y, NAN), "time must be at least 0"),
+        (lambda: delayed.delayed_loss(U, V, Y, T / (1 - Y)), "time must be finite"),
+    ],
+)
+def test_each_bad_input_has_its_words(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_edges_are_allowed():
+    """A report at the age itself counts; times of 0 are times; each row may have its own rate."""
+    label, time = delayed.observe(torch.tensor([2.0, 0.0]), torch.tensor([2.0, 0.0]))
+    assert label.tolist() == [1, 1] and time.tolist() == [2, 0]
+    weighed = delayed.reweight(torch.ones(2), T, torch.tensor([1.0, 3.0]))
+    expected = [1 / (1 - math.exp(-1)), 1 / (1 - math.exp(-6))]
+    assert weighed.tolist() == pytest.approx(expected)
+    loss = delayed.delayed_loss(U, torch.tensor([0.0, 0.7]), torch.ones(2), torch.zeros(2))
+    assert loss.item() == pytest.approx(math.log(2) - 0.35)  # p and rate alone, at time 0

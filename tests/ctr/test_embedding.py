@@ -83,7 +83,10 @@ def test_the_table_starts_as_asked():
     table = Embedding((20_000,), 10, std=0.03, generator=seeded(3)).weight
     assert abs(table.std().item() / 0.03 - 1) < 0.01 and abs(table.mean().item()) < 3e-4
     assert torch.equal(table, Embedding((20_000,), 10, std=0.03, generator=seeded(3)).weight)
+    assert not torch.equal(table, Embedding((20_000,), 10, std=0.03, generator=seeded(4)).weight)
+    assert len(table.unique(dim=0)) == 20_000
     assert not Embedding(SIZES, 2, std=0.0).weight.any()
+    assert abs(Embedding((20_000,), 10, generator=seeded(3)).weight.std().item() / 0.01 - 1) < 0.01
 
 
 def test_pairs_are_all_pairs_once():

@@ -4,7 +4,19 @@ import math
 
 import pytest
 import torch
-from ctr_models import F64, IDS, SIZES, agrees, embedded, filled, first_order, inner, seeded, two
+from ctr_models import (
+    F64,
+    IDS,
+    SIZES,
+    agrees,
+    embedded,
+    filled,
+    first_order,
+    inner,
+    seeded,
+    starts,
+    two,
+)
 
 from helpers.ctr.embedding import Embedding, Linear, pairs
 from helpers.ctr.fm import AFM, FFM, FM, FwFM, learned
@@ -212,3 +224,13 @@ def test_weights_that_are_not_finite_are_refused():
         model.embedding.weight[0] = math.nan
     with pytest.raises(ValueError, match="finite"):
         model(torch.zeros(1, 4, dtype=torch.int64))
+
+
+# ---- how it starts -------------------------------------------------------------------------------
+
+
+def test_attention_starts_spread_over_what_is_stated():
+    starts(lambda g: AFM(embedded(36), 50, g).weight, 36)
+    model = AFM(embedded(5))
+    assert model.weight.shape == (8, 5) and model.bias.tolist() == [0] * 8
+    assert model.score.tolist() == [0] * 8 and model.projection.tolist() == [6] * 5

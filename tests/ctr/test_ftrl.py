@@ -135,15 +135,27 @@ def test_bad_input():
     for call, match in (
         (lambda: FTRL(0), "n_features"),
         (lambda: FTRL(2, alpha=0.0), "alpha must be > 0"),
-        (lambda: FTRL(2, l1=-1.0), "the rest >= 0"),
+        (lambda: FTRL(2, l1=-1.0), "l1 must be >= 0, got -1.0"),
         (lambda: model.logits(ids[0]), r"ids must be whole numbers \(B, F\)"),
         (lambda: model.logits(ids.double()), "whole numbers"),
         (lambda: model.logits(ids + 1), "ids must be 0 to 5, got 1 to 6"),
-        (lambda: model.logits(ids, values[:, :1]), "values must be finite"),
+        (lambda: FTRL(2, beta=-1.0), "beta must be >= 0, got -1.0"),
+        (lambda: FTRL(2, l2=-1.0), "l2 must be >= 0, got -1.0"),
+        (lambda: FTRL(2, alpha=math.nan), "alpha must be > 0"),
+        (lambda: model.logits(ids[:0]), "not empty"),
+        (lambda: model.logits(ids.bool()), "whole numbers"),
+        (lambda: model.logits(ids - 1), "ids must be 0 to 5, got -1 to 4"),
+        (lambda: model.logits(ids, values[:, :1]), "values must be as ids"),
         (lambda: model.logits(ids, values * math.nan), "values must be finite"),
-        (lambda: model.step(ids, y[:2]), "labels must be 0 or 1"),
+        (lambda: model.step(ids, y[:2]), r"labels must be \(5,\), got \(2,\)"),
         (lambda: model.step(ids, y + 1), "labels must be 0 or 1"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
     assert (model.z == 0).all()
+
+
+def test_what_is_not_said_is_alpha_a_tenth_beta_one_and_no_penalty():
+    model = FTRL(1)
+    model.z[0], model.n[0] = -3.0, 4.0
+    assert model.weights().tolist() == [pytest.approx(3 / ((1 + 2) / 0.1))]

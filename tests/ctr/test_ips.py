@@ -136,13 +136,13 @@ def test_bad_input():
     r, w = torch.rand(5, generator=torch.Generator().manual_seed(0)), torch.ones(5)
     i = torch.arange(5)
     for call, match in (
-        (lambda: ips.importance(w, r[:2]), "target and logged"),
-        (lambda: ips.importance(w[:0], r[:0]), "target and logged"),
+        (lambda: ips.importance(w, r[:2]), "logged must be as target"),
+        (lambda: ips.importance(w[:0], r[:0]), "target must be .* not empty"),
         (lambda: ips.importance(2 * w, w), "target must be"),
         (lambda: ips.importance(w * math.nan, w), "target must be"),
         (lambda: ips.importance(w, 0 * w), r"logged must be in \(0, 1\]"),
         (lambda: ips.importance(w, w, clip=0.0), "clip must be positive"),
-        (lambda: ips.ips(r, w[:2]), "rewards and weights"),
+        (lambda: ips.ips(r, w[:2]), "weights must be as rewards"),
         (lambda: ips.ips(r[:1], w[:1]), "B >= 2"),
         (lambda: ips.ips(r * math.nan, w), "finite"),
         (lambda: ips.ips(r, -w), "at least 0"),
@@ -154,3 +154,45 @@ def test_bad_input():
     ):
         with pytest.raises(ValueError, match=match):
             call()
+
+
+R, W, ITEM = torch.full((3,), 0.5), torch.ones(3), torch.arange(3)
+
+
+def last(x, value):
+    """x with this value in its last row only."""
+    changed = x.clone()
+    changed[-1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ips.importance(R[None], R[None]), r"target must be \(B,\), got \(1, 3\)"),
+        (lambda: ips.importance(last(R, -0.1), R), "target must be prob"),
+        (lambda: ips.importance(last(R, 1.1), R), "target must be prob"),
+        (lambda: ips.importance(R, last(R, 0.0)), "logged must be in"),
+        (lambda: ips.importance(R, last(R, 1.1)), "logged must be in"),
+        (lambda: ips.importance(R, last(R, math.nan)), "logged must be in"),
+        (lambda: ips.importance(R, R, clip=math.nan), "clip must be positive"),
+        (lambda: ips.ips(R[None], W[None]), r"rewards must be \(B,\), got \(1, 3\)"),
+        (lambda: ips.ips(last(R, math.inf), W), "rewards must be finite"),
+        (lambda: ips.ips(R, last(W, math.inf)), "weights must be finite"),
+        (lambda: ips.ips(R, last(W, -1.0)), "weights must be at least 0, got -1"),
+        (lambda: ips.by_item(R, last(ITEM, -1), 3), "items must be 0 to 2, got -1"),
+        (lambda: ips.by_item(R, last(ITEM, 3), 3), "items must be 0 to 2, got 3"),
+        (lambda: ips.by_item(R, ITEM[:1], 3), r"items must be as clicks, \(3,\), got \(1,\)"),
+        (lambda: ips.by_item(R, ITEM, 3, last(W, 0.0)), "propensity must be in"),
+        (lambda: ips.by_item(R, ITEM, 3, last(W, 1.1)), "propensity must be in"),
+    ],
+)
+def test_each_bad_input_has_its_words(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_two_rows_and_the_ends_of_the_range_are_enough():
+    assert ips.ips(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 2.0])) == pytest.approx((1.0, 1.0))
+    assert ips.importance(torch.tensor([0.0, 1.0]), torch.ones(2)).tolist() == [0, 1]
+    assert ips.effective_size(torch.tensor([0.0, 2.0])) == 1

@@ -112,7 +112,12 @@ def test_gauc_ignores_what_differs_between_groups_only():
 def test_bad_input():
     s, y, g = rows(20, 5)
     for call, match in (
-        (lambda: metrics.auc(s, y[:3]), r"must be \(B,\)"),
+        (lambda: metrics.auc(s, y[:3]), r"labels must be \(B,\) as scores"),
+        (lambda: metrics.auc(s, 0 * y + 1), "a 0 and a 1, got no 0"),
+        (lambda: metrics.gauc(s, 0 * y + 1, g), "none among"),
+        (lambda: metrics.log_loss(s, y - 0.5), r"in \[0, 1\]"),
+        (lambda: metrics.log_loss(s, y * math.nan), r"in \[0, 1\]"),
+        (lambda: metrics.normalised_entropy(s, 0 * y + 1), "a 0 and a 1"),
         (lambda: metrics.auc(s[:0], y[:0]), "not empty"),
         (lambda: metrics.auc(s[None], y[None]), r"must be \(B,\)"),
         (lambda: metrics.auc(s * math.nan, y), "finite"),

@@ -134,7 +134,11 @@ def test_bad_input():
         (lambda: models.cross_ids(ids.float(), SIZES, 9), "whole numbers"),
         (lambda: models.leaf_ids(torch.tensor([[0.5]]), (3,)), "whole numbers"),
         (lambda: models.leaf_ids(torch.tensor([[3]]), (3,)), "ids of field 0"),
-        (lambda: models.fit_logistic(model, ids, y[:3]), "labels must be 0 or 1"),
+        (
+            lambda: models.leaf_ids(torch.tensor([1, 2]), (3,)),
+            r"leaves must be \(B, T\), got \(2,\)",
+        ),
+        (lambda: models.fit_logistic(model, ids, y[:3]), r"labels must be \(.*,\), got \(3,\)"),
         (lambda: models.fit_logistic(model, ids, y + 1), "labels must be 0 or 1"),
         (lambda: models.fit_logistic(model, ids, y, l2=-1.0), "l2 must be at least 0"),
     ):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.flows.cnf import divergence, log_prob
-from helpers.flows.ode import Counted, euler, heun
+from helpers.flows.ode import Counted, adaptive, euler, heun
 from helpers.flows.toy import GaussianMixture
 from helpers.nets import TimeMLP
 
@@ -163,6 +163,28 @@ def test_options_reach_the_solver():
     assert loose.n_calls < tight.n_calls
 
 
+def test_adaptive_and_the_exact_trace_unless_told():
+    x, times = points(4, 3), torch.tensor([0.0, 0.5])
+    told = log_prob(linear, x, times, standard, solver=adaptive, probe=None, rtol=1e-5, atol=1e-5)
+    assert all(map(torch.equal, log_prob(linear, x, times, standard), told))
+
+
+def test_solver_starts_at_x_with_no_change_of_density():
+    """The state is (B, D + 1), in the dtype of x; the latent is what the solver ends with."""
+    x, states = points(4, 3).float(), []
+
+    def solver(both, state, times, *, shift):
+        states.append((state, times))
+        yield state
+        yield state + shift
+
+    found, latent = log_prob(linear, x, torch.tensor([0.0, 1.0]), standard, solver=solver, shift=2)
+    (state, times), *_ = states
+    assert torch.equal(state, torch.cat((x, torch.zeros(4, 1)), 1)) and times.tolist() == [0, 1]
+    assert torch.equal(latent, x + 2) and latent.dtype == torch.float32
+    torch.testing.assert_close(found, standard(x + 2) + 2)
+
+
 def test_float32_is_enough_for_a_few_digits():
     net, x, times = network(2), points(50, 2), torch.tensor([0.0, 1.0])
     exact = log_prob(net, x, times, standard, **TIGHT)[0]
@@ -198,6 +220,12 @@ def test_bad_input():
     x, t, times = points(3, 3), torch.tensor(0.0), torch.tensor([0.0, 1.0])
     with pytest.raises(ValueError, match=r"velocity must map .* got \(3, 3\) to \(3,\)"):
         divergence(lambda x, t: x.sum(1), x, t)
+    with pytest.raises(ValueError, match=r"velocity must map .* got \(3, 3\) to \(3, 1\)"):
+        divergence(lambda x, t: x[:, :1], x, t)
+    with pytest.raises(ValueError, match=r"velocity must map \(B, D\) .* got points \(3, 3, 1\)"):
+        divergence(linear, x[..., None], t)
+    with pytest.raises(ValueError, match=r"x must be floats, got torch.int64"):
+        divergence(linear, x.long(), t)
     for probe in (torch.ones(3), torch.ones(3, 1), torch.ones(1, 3)):
         with pytest.raises(ValueError, match=r"probe must be \(3, 3\), got"):
             divergence(linear, x, t, probe)

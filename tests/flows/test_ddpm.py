@@ -447,6 +447,73 @@ def test_number_of_calls():
         assert counted.n_calls == expected
 
 
+def test_what_is_taken_unless_told():
+    """Fifty steps, no noise, one iteration, a net that predicts the noise, neighbours."""
+    net, x = smooth_net(), normal(4, 3)
+    told = ddpm.ddim(net, x, LINEAR, 50, 0.0, predict="noise", generator=generator())
+    assert all(map(torch.equal, ddpm.ddim(net, x, LINEAR), told))
+    assert len([*ddpm.ddim(net, x, LINEAR)]) == len([*ddpm.invert(net, x, LINEAR)]) == 51
+    told = ddpm.invert(net, x, LINEAR, 50, n_iterations=1, predict="noise")
+    assert all(map(torch.equal, ddpm.invert(net, x, LINEAR), told))
+    short = ddpm.linear(5)
+    told = ddpm.ddpm(net, x, short, predict="noise", generator=generator())
+    assert all(map(torch.equal, ddpm.ddpm(net, x, short, generator=generator()), told))
+    losses = [ddpm.loss(net, x, LINEAR, generator=generator(), **options)
+              for options in ({}, {"predict": "noise"})]  # fmt: skip
+    assert losses[0] == losses[1]
+    assert ddpm.cosine().T == 1000 and ddpm.cosine().beta[-1] == 0.999
+
+
+def test_the_smallest_that_is_allowed():
+    """One step, equal betas, no offset, both ends of eta, the last step of all."""
+    assert ddpm.linear(1, 0.3, 0.3).beta.tolist() == [0.3]
+    assert ddpm.Schedule([0.1]).beta.tolist() == [0.1]  # not by way of float32
+    assert ddpm.cosine(1).beta.tolist() == [0.999]
+    flat = ddpm.cosine(4, offset=0.0)
+    assert flat.at(2) == pytest.approx(0.5) and flat.at(4) == pytest.approx(
+        1e-3 * math.cos(3 * math.pi / 8) ** 2
+    )
+    assert ddpm.random_part(LINEAR, 5, 4, 0) == (0, 0) and ddpm.spaced(LINEAR, [3, 0]) == [3, 0]
+    assert LINEAR.at(1) == pytest.approx(1 - 1e-4)
+
+
+def test_schedules_are_double_on_the_cpu():
+    for schedule in (ddpm.linear(3), ddpm.cosine(3), ddpm.Schedule(torch.full((3,), 0.5))):
+        parts = (schedule.beta, schedule.alpha_bar, schedule.signal, schedule.noise)
+        assert all(p.dtype == torch.float64 and p.device.type == "cpu" for p in parts)
+        assert all(p.shape == (3,) for p in parts) and schedule.T == 3
+
+
+def test_loss_draws_from_the_generator_alone():
+    """Noise of every row and coordinate its own, standard normal; another seed, other numbers."""
+    before, seen = torch.get_rng_state(), []
+
+    def net(x, t):
+        seen.append(x)
+        return 0 * x
+
+    last = ddpm.Schedule([1 - 1e-12])  # nothing is left of the data
+    losses = [ddpm.loss(net, normal(5000, 4), last, generator=generator(s)) for s in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+    assert torch.equal(before, torch.get_rng_state())
+    assert seen[0].std(0).tolist() == pytest.approx([1] * 4, abs=0.04)
+    assert seen[0].unique().numel() == 20_000
+
+
+@pytest.mark.parametrize("eta, std", [(0.5, 0.5), (1.0, 1.0), ("sigma-hat", None)])
+def test_noise_of_a_step_has_the_stated_spread(eta, std):
+    """A net that sees nothing: what a step adds is as wide as `random_part` says, row by row."""
+    x = torch.zeros(5000, 3, dtype=torch.float64)
+    _, after, _ = ddpm.ddim(
+        lambda x, t: 0 * x, x, LINEAR, [600, 500, 0], eta, generator=generator()
+    )
+    (a_k, s_k), (a_j, s_j) = signal_and_noise(600), signal_and_noise(500)
+    added = math.sqrt(1 - (a_k / a_j) ** 2)
+    expected = added if std is None else std * s_j / s_k * added
+    assert after.std(0).tolist() == pytest.approx([expected] * 3, rel=0.04)
+    assert after.unique().numel() == 15_000
+
+
 def nan(x, t):
     return x / 0 if t < 0.5 else 0 * x
 
@@ -455,62 +522,97 @@ def narrow(x, t):
     return x[:, :1]
 
 
+BARS = torch.tensor([[0.5], [0.5], [0.5], [math.nan]])
+KINDS = r"must be one of \('noise', 'data', 'velocity'\), got"
+
+
 @pytest.mark.parametrize(
-    "call",
+    ("call", "words"),
     [
-        lambda net, x: ddpm.Schedule(torch.tensor([0.1, 1.0])),
-        lambda net, x: ddpm.Schedule(torch.tensor([0.1, -0.1])),
-        lambda net, x: ddpm.Schedule(torch.tensor([0.1, math.nan])),
-        lambda net, x: ddpm.Schedule(torch.zeros(2, 2)),
-        lambda net, x: ddpm.Schedule(torch.zeros(0)),
-        lambda net, x: ddpm.linear(0),
-        lambda net, x: ddpm.linear(10, 0.02, 1e-4),
-        lambda net, x: ddpm.linear(10, 0.0),
-        lambda net, x: ddpm.cosine(0),
-        lambda net, x: ddpm.cosine(10, offset=-1.0),
-        lambda net, x: ddpm.cosine(10, beta_max=1.0),
-        lambda net, x: LINEAR.at(1001),
-        lambda net, x: LINEAR.at(-1),
-        lambda net, x: ddpm.convert(x, x, 0.5, "noise", "score"),
-        lambda net, x: ddpm.convert(x, x, 0.5, "eps", "data"),
-        lambda net, x: ddpm.convert(x[:1], x, 0.5, "noise", "data"),
-        lambda net, x: ddpm.convert(x, x, 1.0, "data", "noise"),
-        lambda net, x: ddpm.convert(x, x, 0.0, "noise", "data"),
-        lambda net, x: ddpm.convert(x, x, torch.full((4, 1), math.nan), "noise", "data"),
-        lambda net, x: ddpm.loss(net, x, LINEAR, predict="score"),
-        lambda net, x: ddpm.loss(net, x[:, 0], LINEAR),
-        lambda net, x: ddpm.loss(net, x.long(), LINEAR),
-        lambda net, x: ddpm.loss(narrow, x, LINEAR),
-        lambda net, x: ddpm.posterior(x, x, LINEAR, 0),
-        lambda net, x: ddpm.posterior(x, x, LINEAR, 5, 5),
-        lambda net, x: ddpm.posterior(x, x, LINEAR, 1001),
-        lambda net, x: ddpm.posterior(x, x[:1], LINEAR, 5),
-        lambda net, x: ddpm.random_part(LINEAR, 5, 4, -0.1),
-        lambda net, x: ddpm.random_part(LINEAR, 5, 4, 1.1),
-        lambda net, x: ddpm.random_part(LINEAR, 5, 4, math.nan),
-        lambda net, x: ddpm.random_part(LINEAR, 5, 4, "sigma"),
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, 5, -1.0)],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, 0)],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, 1001)],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [500, 600, 0])],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [500, 500, 0])],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [500, 100])],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [1001, 100, 0])],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [0.5, 0])],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, [0])],
-        lambda net, x: [*ddpm.ddim(nan, x, LINEAR, 5)],
-        lambda net, x: [*ddpm.ddim(narrow, x, LINEAR, 5)],
-        lambda net, x: [*ddpm.ddim(net, x * math.nan, LINEAR, 5)],
-        lambda net, x: [*ddpm.ddim(net, x, LINEAR, 5, predict="score")],
-        lambda net, x: [*ddpm.ddpm(nan, x, ddpm.linear(5))],
-        lambda net, x: [*ddpm.ddpm(narrow, x, ddpm.linear(5))],
-        lambda net, x: [*ddpm.ddpm(net, x / 0, ddpm.linear(5))],
-        lambda net, x: [*ddpm.invert(net, x, LINEAR, 5, n_iterations=0)],
-        lambda net, x: [*ddpm.invert(nan, x, LINEAR, 5)],
-        lambda net, x: [*ddpm.invert(net, x / 0, LINEAR, 5)],
-        lambda net, x: [*ddpm.invert(net, x, LINEAR, [0, 500, 1000])],
+        (lambda net, x: ddpm.Schedule(torch.tensor([0.1, 1.0])), r"beta must be in \(0, 1\), got"),
+        (lambda net, x: ddpm.Schedule(torch.tensor([0.1, 0.0])), r"beta must be in \(0, 1\), got"),
+        (lambda net, x: ddpm.Schedule(torch.tensor([0.1, -0.1])), r"beta must be in \(0, 1\)"),
+        (lambda net, x: ddpm.Schedule(torch.tensor([0.1, math.nan])), r"beta must be in \(0, 1\)"),
+        (lambda net, x: ddpm.Schedule(torch.ones(2, 2) / 2), r"beta must be \(T,\), got \(2, 2\)"),
+        (lambda net, x: ddpm.Schedule(torch.zeros(0)), "beta must hold one step or more, got none"),
+        (lambda net, x: ddpm.linear(0), "n_steps must be at least 1, got 0"),
+        (lambda net, x: ddpm.linear(10, 0.02, 1e-4), "betas must rise .*, got 0.02 to 0.0001"),
+        (lambda net, x: ddpm.linear(10, 0.0), r"beta must be in \(0, 1\), got"),
+        (lambda net, x: ddpm.cosine(0), "n_steps must be at least 1, got 0"),
+        (lambda net, x: ddpm.cosine(10, offset=-1.0), "offset must be at least 0, got -1.0"),
+        (lambda net, x: ddpm.cosine(10, offset=math.nan), "offset must be at least 0, got nan"),
+        (lambda net, x: ddpm.cosine(10, beta_max=1.0), r"beta must be in \(0, 1\), got"),
+        (lambda net, x: LINEAR.at(1001), "k must be 0 .. 1000, got 1001"),
+        (lambda net, x: LINEAR.at(-1), "k must be 0 .. 1000, got -1"),
+        (lambda net, x: ddpm.convert(x, x, 0.5, "noise", "score"), f"wanted {KINDS} 'score'"),
+        (lambda net, x: ddpm.convert(x, x, 0.5, "score", "score"), f"given {KINDS} 'score'"),
+        (lambda net, x: ddpm.convert(x, x, 0.5, "eps", "data"), f"given {KINDS} 'eps'"),
+        (
+            lambda net, x: ddpm.convert(x[:1], x, 0.5, "noise", "data"),
+            r"value must be \(4, 3\) like x, got \(1, 3\)",
+        ),
+        (
+            lambda net, x: ddpm.convert(x, x, 1.0, "data", "noise"),
+            r"alpha_bar must be in \(0, 1\), got 1.0",
+        ),
+        (
+            lambda net, x: ddpm.convert(x, x, 0.0, "noise", "data"),
+            r"alpha_bar must be in \(0, 1\), got 0.0",
+        ),
+        (
+            lambda net, x: ddpm.convert(x, x, BARS, "noise", "data"),
+            r"alpha_bar must be in \(0, 1\), got",
+        ),
+        (lambda net, x: ddpm.loss(net, x, LINEAR, predict="score"), f"predict {KINDS} 'score'"),
+        (lambda net, x: ddpm.loss(net, x[:, 0], LINEAR), r"x0 must be \(B, \*S\), got \(4,\)"),
+        (lambda net, x: ddpm.loss(net, x.long(), LINEAR), "x0 must be floats, got torch.int64"),
+        (lambda net, x: ddpm.loss(narrow, x, LINEAR), r"net must map \(4, 3\) .* got \(4, 1\)"),
+        (lambda net, x: ddpm.posterior(x, x, LINEAR, 0), "0 <= j < k, got j = -1 and k = 0"),
+        (lambda net, x: ddpm.posterior(x, x, LINEAR, 5, 5), "0 <= j < k, got j = 5 and k = 5"),
+        (lambda net, x: ddpm.posterior(x, x, LINEAR, 5, -1), "0 <= j < k, got j = -1 and k = 5"),
+        (lambda net, x: ddpm.posterior(x, x, LINEAR, 1001), "k must be 0 .. 1000, got 1001"),
+        (
+            lambda net, x: ddpm.posterior(x, x[:1], LINEAR, 5),
+            r"x0 must be \(4, 3\) like x, got \(1, 3\)",
+        ),
+        (lambda net, x: ddpm.random_part(LINEAR, 4, 5, 1.0), "0 <= j < k, got j = 5 and k = 4"),
+        (lambda net, x: ddpm.random_part(LINEAR, 1001, 5, 1.0), "k must be 0 .. 1000, got 1001"),
+        (lambda net, x: ddpm.random_part(LINEAR, 5, 4, -0.1), "eta must be in 0 .. 1, got -0.1"),
+        (lambda net, x: ddpm.random_part(LINEAR, 5, 4, 1.1), "eta must be in 0 .. 1, got 1.1"),
+        (lambda net, x: ddpm.random_part(LINEAR, 5, 4, math.nan), "eta must be in 0 .. 1, got nan"),
+        (lambda net, x: ddpm.random_part(LINEAR, 5, 4, "sigma"), "\"sigma-hat\" .*, got 'sigma'"),
+        (lambda net, x: next(ddpm.ddim(net, x, LINEAR, 5, -1.0)), "eta must be .*, got -1.0"),
+        (lambda net, x: ddpm.spaced(LINEAR, 0), "n_steps must be 1 .. 1000, got 0"),
+        (lambda net, x: ddpm.spaced(LINEAR, 1001), "n_steps must be 1 .. 1000, got 1001"),
+        (lambda net, x: ddpm.spaced(LINEAR, [500, 600, 0]), "n_steps must fall, got"),
+        (lambda net, x: ddpm.spaced(LINEAR, [900, 500, 500, 0]), "n_steps must fall, got"),
+        (lambda net, x: ddpm.spaced(LINEAR, [500, 100]), "n_steps must fall to 0, got"),
+        (lambda net, x: ddpm.spaced(LINEAR, [500, -1]), "n_steps must fall to 0, got"),
+        (lambda net, x: ddpm.spaced(LINEAR, [1001, 100, 0]), "n_steps must begin at 1000 or below"),
+        (lambda net, x: ddpm.spaced(LINEAR, [0.5, 0]), "n_steps must list whole numbers, got"),
+        (lambda net, x: ddpm.spaced(LINEAR, [9, 0.5, 0]), "n_steps must list whole numbers, got"),
+        (
+            lambda net, x: ddpm.spaced(LINEAR, [0]),
+            r"n_steps must list two steps or more, got \[0\]",
+        ),
+        (lambda net, x: ddpm.spaced(LINEAR, []), r"n_steps must list two steps or more, got \[\]"),
+        (lambda net, x: next(ddpm.ddim(net, x, LINEAR, 0)), "n_steps must be 1 .. 1000, got 0"),
+        (lambda net, x: [*ddpm.ddim(nan, x, LINEAR, 5)], r"net\(x, t\) must be finite, got"),
+        (lambda net, x: [*ddpm.ddim(narrow, x, LINEAR, 5)], r"net must map \(4, 3\) .*, got"),
+        (lambda net, x: next(ddpm.ddim(net, x / 0, LINEAR, 5)), "noise must be finite, got"),
+        (lambda net, x: [*ddpm.ddim(net, x, LINEAR, 5, predict="score")], f"given {KINDS} 'score'"),
+        (lambda net, x: [*ddpm.ddpm(nan, x, ddpm.linear(5))], r"net\(x, t\) must be finite, got"),
+        (lambda net, x: [*ddpm.ddpm(narrow, x, ddpm.linear(5))], r"net must map \(4, 3\) .*, got"),
+        (lambda net, x: next(ddpm.ddpm(net, x / 0, ddpm.linear(5))), "noise must be finite, got"),
+        (
+            lambda net, x: next(ddpm.invert(net, x, LINEAR, 5, n_iterations=0)),
+            "n_iterations must be at least 1, got 0",
+        ),
+        (lambda net, x: [*ddpm.invert(nan, x, LINEAR, 5)], r"net\(x, t\) must be finite, got"),
+        (lambda net, x: next(ddpm.invert(net, x / 0, LINEAR, 5)), "x0 must be finite, got"),
+        (lambda net, x: next(ddpm.invert(net, x, LINEAR, [0, 500])), "n_steps must fall, got"),
     ],
 )
-def test_bad_input_is_refused(call):
-    with pytest.raises(ValueError, match="got"):
+def test_bad_input_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call(smooth_net(), normal(4, 3))

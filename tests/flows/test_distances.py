@@ -177,3 +177,33 @@ def test_bad_options():
     for n in (0, -1):
         with pytest.raises(ValueError, match=f"n_directions must be at least 1, got {n}"):
             sliced_wasserstein(x, y, n)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ((4,), (4,), r"\(N, D\) and \(M, D\)"),
+        ((4, 2), (4, 2, 1), r"\(N, D\) and \(M, D\)"),
+        ((4, 2, 1), (4, 2), r"\(N, D\) and \(M, D\)"),
+        ((4, 2), (4, 1), "of one dimension D"),
+        ((4, 0), (4, 0), "dimension 1 or more"),
+        ((1, 2), (4, 2), "two points or more"),
+        ((4, 2), (1, 2), "two points or more"),
+    ],
+)
+def test_one_wrong_shape_at_a_time(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        frechet(torch.ones(first), torch.ones(second))
+
+
+def test_what_metrics_do_unless_told():
+    """W_2, and 256 directions from the global generator."""
+    x, y = points(9, 3), 2 * points(9, 3, seed=1)
+    torch.testing.assert_close(wasserstein(x, y), wasserstein(x, y, 2.0), atol=0, rtol=0)
+    expected = sliced_wasserstein(x, y, 256, generator(5))
+    assert sliced_wasserstein(x, y, generator=generator(5)) == expected
+
+
+def test_paired_points_are_equally_many():
+    with pytest.raises(ValueError, match="must be alike, got"):
+        wasserstein(points(4, 2), points(5, 2))

@@ -186,8 +186,6 @@ def test_spread_is_a_gaussian_blur():
             points=[-1.5, 1.0, x],
         )[0]
         assert found[k].item() == pytest.approx(total, rel=1e-7)
-        kernel = heat.log_kernel(x - LINE[:, None], 0.4).exp()
-        assert (p0 * kernel).sum().item() / 32 == pytest.approx(total, rel=1e-7)
 
 
 def test_variance_grows_linearly():
@@ -206,22 +204,22 @@ def test_variance_grows_linearly():
 
 @pytest.mark.parametrize("omega", [0.0, 0.7, 3.0])
 def test_transform_of_the_kernel(omega):
-    """The kernel's Fourier integral, by quadrature."""
-
-    def wave(x):
-        point = torch.tensor([[x]], dtype=torch.float64)
-        return heat.log_kernel(point, 0.5).exp().item() * math.cos(omega * x)
-
-    total = integrate.quad(wave, -8, 8, limit=200)[0]
+    """The kernel, all heat at 0 when it began: its Fourier integral, by a sum over a fine grid."""
+    delta = torch.zeros(1024, dtype=torch.float64)
+    delta[512] = 32.0
+    kernel = heat.spread(delta, 1 / 32, 0.5)
+    total = (kernel * torch.cos(omega * LINE)).sum().item() / 32
     assert total == pytest.approx(math.exp(-0.25 * omega**2), abs=1e-9)
 
 
 def test_kernel_in_many_dimensions():
-    x = normal(4, 5)
-    expected = torch.distributions.MultivariateNormal(
-        torch.zeros(5, dtype=torch.float64), 0.3 * torch.eye(5, dtype=torch.float64)
-    ).log_prob(x)
-    assert torch.allclose(heat.log_kernel(x, 0.3), expected, atol=1e-12)
+    """Heat from one cell of a cube that is longer than wide is normal in all three coordinates."""
+    cube = torch.zeros(48, 40, 44, dtype=torch.float64)
+    cube[24, 20, 22] = 0.5**-3
+    axes = [(torch.arange(n, dtype=torch.float64) - n // 2) / 2 for n in cube.shape]
+    x = torch.stack(torch.meshgrid(*axes, indexing="ij"), 3)
+    expected = torch.distributions.Normal(0.0, math.sqrt(1.5)).log_prob(x).sum(3).exp()
+    assert torch.allclose(heat.spread(cube, 0.5, 1.5), expected, atol=1e-10)
 
 
 def test_product_of_transforms_is_a_convolution():
@@ -229,7 +227,8 @@ def test_product_of_transforms_is_a_convolution():
     delta = torch.zeros(1024, dtype=torch.float64)
     delta[512] = 32.0
     kernel = heat.spread(delta, 1 / 32, 0.3)
-    assert torch.allclose(kernel, heat.log_kernel(LINE[:, None], 0.3).exp(), atol=1e-12)
+    law = torch.distributions.Normal(0.0, math.sqrt(0.3))
+    assert torch.allclose(kernel, law.log_prob(LINE).exp(), atol=1e-12)
     p0 = BUMPS.log_prob(LINE[:, None]).exp()
     summed = sum(p0[k] * kernel.roll(k - 512) for k in range(300, 700)) / 32
     assert (heat.spread(p0, 1 / 32, 0.3) - summed).abs().max() < 1e-10
@@ -373,7 +372,7 @@ def test_recipe():
     mixture = GaussianMixture(RING.means, RING.std, weights)
     x = 2 * normal(40, 2)
     away = x[:, None] - RING.means
-    log_given = torch.stack([heat.log_kernel(away[:, k], var) for k in range(8)], 1)
+    log_given = torch.distributions.Normal(0.0, math.sqrt(var)).log_prob(away).sum(2)
     found = heat.average(log_given, away / (2 * var), weights)
     expected = -mixture.noised(1, math.sqrt(tau)).score(x) / 2
     assert torch.allclose(found, expected, atol=1e-12)
@@ -386,6 +385,14 @@ def test_recipe():
     assert torch.allclose(equal, V(x, torch.tensor(tau, dtype=torch.float64)), atol=1e-12)
 
 
+def test_a_case_of_no_weight_counts_for_nothing():
+    log_given, given = normal(5, 3), normal(5, 3, 2, seed=1)
+    weights = torch.tensor([0.4, 0.0, 0.6], dtype=torch.float64)
+    found = heat.average(log_given, given, weights)
+    others = heat.average(log_given[:, [0, 2]], given[:, [0, 2]], weights[[0, 2]])
+    torch.testing.assert_close(found, others)
+
+
 def test_float32_and_shapes():
     assert heat.spread(torch.rand(32), 0.1, 0.2).dtype == torch.float32
     v = heat.along(lambda x, t: -x, lambda t: 1 - 0.5 * t, lambda t: t)
@@ -393,24 +400,69 @@ def test_float32_and_shapes():
     assert out.dtype == torch.float32 and out.shape == (3, 2)
 
 
-def test_bad_input():
-    x = torch.zeros(3, 2)
-    for call, words in (
-        (lambda: heat.log_kernel(x[0], 1.0), "x must be"),
-        (lambda: heat.log_kernel(x, 0.0), "tau a positive scalar"),
-        (lambda: heat.spread(torch.zeros(4, dtype=torch.long), 1.0, 1.0), "density must be floats"),
-        (lambda: heat.spread(x, 0.0, 1.0), "spacing must be positive"),
-        (lambda: heat.spread(x, 1.0, math.nan), "tau finite"),
-        (lambda: heat.average(x, x), r"must be \(B, K\)"),
-        (lambda: heat.average(x, x[..., None], torch.ones(3)), "weights"),
+def test_along_shows_the_score_its_own_time():
+    """In the dtype of x, without a gradient; a constant schedule has the slope 0."""
+    seen = []
+
+    def still(x, t):
+        seen.append((t.item(), t.dtype, t.requires_grad))
+        return -x
+
+    v = heat.along(still, lambda t: torch.ones(()).double(), lambda t: 2 * t)
+    x = torch.ones(3, 2)
+    assert torch.allclose(v(x, 0.25), 2 * 2 * 0.25 * x)
+    assert torch.allclose(v(x, torch.tensor(0.5)), 2 * 2 * 0.5 * x)
+    assert seen == [(0.25, torch.float32, False), (0.5, torch.float32, False)]
+
+
+def test_a_time_that_is_a_number_is_taken_in_double():
+    x, exactly = normal(4, 2), torch.tensor(0.3, dtype=torch.float64)
+    v = heat.along(path_score(*SCHEDULES["odd"]), *SCHEDULES["odd"])
+    assert torch.equal(v(x, 0.3), v(x, exactly)) and not v(x, 0.3).requires_grad
+
+
+def test_residual_works_under_no_grad_and_leaves_no_graph():
+    x = normal(4, 2)
+    with torch.no_grad():
+        found = heat.residual(log_p, V, x, 0.3)
+    assert not found.requires_grad and not x.requires_grad
+    assert found.abs().max() < 1e-9
+
+
+X, CASES = torch.zeros(3, 2), torch.zeros(3, 2, 4)
+
+
+def decaying(a):
+    return heat.along(lambda x, t: x, lambda t: a - t, lambda t: t)(X, torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: heat.spread(X.long(), 1.0, 1.0), "density must be floats, got torch.int64"),
+        (lambda: heat.spread(X[0, 0], 1.0, 1.0), r"density must be on a grid .*, got \(\)"),
+        (lambda: heat.spread(X, 0.0, 1.0), "spacing must be positive and finite, got 0.0"),
+        (lambda: heat.spread(X, math.inf, 1.0), "spacing must be positive and finite, got inf"),
+        (lambda: heat.spread(X, math.nan, 1.0), "spacing must be positive and finite, got nan"),
+        (lambda: heat.spread(X, 1.0, math.nan), "tau finite, got nan"),
+        (lambda: heat.spread(X, 1.0, -math.inf), "tau finite, got -inf"),
+        (lambda: heat.average(X, X), r"given must be .*, got \(3, 2\)"),
+        (lambda: heat.average(X[:2], CASES), r"log_given must be .* \(3, 2\), got \(2, 2\)"),
+        (lambda: heat.average(X[:, :1], CASES), r"log_given must be .* \(3, 2\), got \(3, 1\)"),
+        (lambda: heat.average(X, CASES, X[0, :1]), r"weights must be .* \(2,\), got \(1,\)"),
+        (lambda: heat.average(X, CASES, X[:1]), r"weights must be .* \(2,\), got \(1, 2\)"),
+        (lambda: heat.average(X, CASES, torch.tensor([2, -1])), "weights must be at least 0"),
+        (lambda: heat.average(X, CASES, torch.tensor([1, math.nan])), "weights must be at least 0"),
+        (lambda: decaying(1), "signal must be positive, got 0.0 at t = 1.0"),
+        (lambda: decaying(0.5), "signal must be positive, got -0.5 at t = 1.0"),
+        (lambda: decaying(math.nan), "signal must be positive, got nan"),
+        (lambda: heat.residual(lambda x, t: x * t, V, X, 0.1), r"log_prob must give \(3,\)"),
         (
-            lambda: heat.along(lambda x, t: x, lambda t: 1 - t, lambda t: t)(x, torch.tensor(1.0)),
-            "signal must be positive",
+            lambda: heat.residual(lambda x, t: (x * t).sum(1), lambda x, t: x[:, :1], X, 0.1),
+            r"velocity must give \(3, 2\), got \(3, 1\)",
         ),
-        (
-            lambda: heat.residual(lambda x, t: x, lambda x, t: x, x, 0.1),
-            "log_prob must give",
-        ),
-    ):
-        with pytest.raises(ValueError, match=words):
-            call()
+    ],
+)
+def test_bad_input(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -225,7 +225,7 @@ def test_sample_then_log_prob_agree_on_the_entropy():
 
 BAD = {
     "wrong width": (torch.zeros(3, 5), r"\(B, \*\(6,\)\), got \(3, 5\)"),
-    "one sample without a batch": (torch.zeros(6), "must be"),
+    "one sample without a batch": (torch.zeros(6), "a batch"),
     "dtype": (torch.zeros(3, 6, dtype=torch.float16), "float64, got torch.float16"),
     "NaN": (torch.full((3, 6), math.nan, dtype=torch.float64), "NaN"),
     "infinite": (torch.full((3, 6), math.inf, dtype=torch.float64), "infinity"),
@@ -245,8 +245,47 @@ def test_bad_arguments():
     for kwargs in ({"n": 0}, {"n": 2, "temperature": -1.0}, {"n": 2, "temperature": math.nan}):
         with pytest.raises(ValueError, match=r"got -?(\d|nan)"):
             flow.sample(**kwargs)
+    with pytest.raises(ValueError, match="temperature must be finite, got inf"):
+        flow.sample(2, temperature=math.inf)
     for x in (torch.tensor([0.5]), torch.tensor([17]), torch.tensor([-1]), torch.tensor([]).long()):
         with pytest.raises(ValueError, match="got"):
             dequantize(x, 17)
     with pytest.raises(ValueError, match="got 0 and 17"):
         bits_per_dim(torch.zeros(3), 0, 17)
+
+
+@pytest.mark.parametrize(
+    ("x", "n_levels", "message"),
+    [
+        (torch.tensor([[1.0]]), 17, "integer dtype, got torch.float32"),
+        (torch.tensor([[1j]]), 17, "integer dtype, got torch.complex64"),
+        (torch.tensor([[0]]), 0, "n_levels must be at least 1, got 0"),
+        (torch.zeros(0, 2).long(), 17, r"got an empty tensor \(0, 2\)"),
+        (torch.tensor([[0, 1], [2, -1]]), 17, "x must not be negative, got -1"),
+        (torch.tensor([[0, 1], [2, 17]]), 17, "at most n_levels - 1 = 16, got 17"),
+    ],
+)
+def test_what_cannot_be_spread_over_bins(x, n_levels, message):
+    with pytest.raises(ValueError, match=message):
+        dequantize(x, n_levels)
+
+
+def test_no_levels_make_no_bits():
+    with pytest.raises(ValueError, match="n_levels must be at least 1, got 0"):
+        bits_per_dim(torch.zeros(3), 4, 0)
+    assert bits_per_dim(torch.zeros(3), 1, 1).tolist() == [0, 0, 0]
+
+
+def test_one_bad_number_in_the_last_row_is_noticed():
+    for bad in (math.nan, -math.inf):
+        x = torch.zeros(3, 6, dtype=torch.float64)
+        x[2, 5] = bad
+        with pytest.raises(ValueError, match="x must be finite"):
+            random_flow().log_prob(x)
+
+
+def test_samples_are_at_temperature_one_unless_told():
+    flow = random_flow()
+    expected = flow.sample(5, temperature=1.0, generator=generator(2))
+    assert torch.equal(flow.sample(5, generator=generator(2)), expected)
+    assert flow.sample(1).shape == (1, 6)

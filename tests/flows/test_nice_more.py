@@ -9,7 +9,7 @@ from torch import nn
 from helpers.exercises.check import check
 from helpers.exercises.exercise import answers, exercises
 from helpers.flows.likelihood import Logistic, dequantize
-from helpers.flows.nice import AffineCoupling, Scaling, nice
+from helpers.flows.nice import AffineCoupling, Conv1x1, Scaling, nice
 from helpers.flows.toy import GaussianMixture, TwoMoons
 from helpers.train import fit
 
@@ -118,3 +118,54 @@ def test_one_wrong_number_is_enough_to_reject(id, error, capsys):
 
 def _tuple(result):
     return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize(
+    ("x", "std", "message"),
+    [
+        (torch.ones(2), 1.0, r"a batch \(B, D\), got shape \(2,\)"),
+        (torch.ones(3, 1), 1.0, r"\(B, 2\), got \(3, 1\)"),
+        (torch.tensor([[0.0, 1.0], [1.0, math.nan]]), 1.0, "finite, got NaN"),
+        (torch.tensor([[0.0, 1.0], [1.0, 1.0]]), 1.0, "every coordinate must vary"),
+        (torch.eye(2), 0.0, "std must be positive and finite, got 0.0"),
+        (torch.eye(2), math.inf, "std must be positive and finite, got inf"),
+    ],
+)
+def test_what_no_scale_can_be_fitted_to(x, std, message):
+    with pytest.raises(ValueError, match=message):
+        Scaling(2).fit(x, std)
+
+
+def test_every_coupling_has_its_own_start():
+    """Two couplings drawn in turn from one generator are not alike, nor are a layer's rows."""
+    first, second = (
+        c.net[0].weight for c in nice(6, n_couplings=2, generator=generator()).layers[:2]
+    )
+    assert not torch.equal(first, second)
+    assert len(first.unique(dim=0)) == len(first) == 256
+
+
+def test_the_rotation_comes_from_the_generator():
+    first, again, other = (Conv1x1(4, generator(s)).weight for s in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert len(first.unique(dim=0)) == 4 and first.dtype == torch.get_default_dtype()
+
+
+def test_a_bound_is_finite():
+    with pytest.raises(ValueError, match="bound must be finite, got inf"):
+        AffineCoupling(nn.Identity(), bound=math.inf)
+
+
+def test_defaults_of_activation_and_couplings():
+    flow = nice(4, generator=generator())
+    assert isinstance(flow.layers[0].net[1], nn.ReLU)
+    assert type(flow.layers[0]).__name__ == "AdditiveCoupling"
+    assert type(nice(4, affine=True).layers[0]).__name__ == "AffineCoupling"
+    tanh = nice(4, activation=nn.Tanh, generator=generator())
+    assert isinstance(tanh.layers[0].net[1], nn.Tanh)
+
+
+def test_the_step_size_is_a_thousandth_unless_told():
+    weight = torch.zeros(1, requires_grad=True)
+    fit(lambda b: weight.sum(), [weight], [torch.zeros(1)])
+    assert weight.item() == pytest.approx(-1e-3)

@@ -1,5 +1,6 @@
 """ODE solvers: against closed forms, matrix exponentials, quadrature, and scipy's tables."""
 
+import inspect
 import itertools
 import math
 
@@ -121,6 +122,84 @@ def test_adaptive_keeps_its_tolerance(velocity, span):
         calls.append(counted.n_calls)
     # Seven digits more at an order of 5 are a factor 10^(7/5) = 25 in steps.
     assert calls[0] < calls[1] < calls[2] < 30 * calls[0]
+
+
+def spiked(x, t):
+    """Three slopes that jump: steps are refused, again and again."""
+    return 10 * torch.ones_like(x) if 0.5 < t < 0.6 else -x
+
+
+WALKS = {
+    "swing": (swing, [1.0, 2.0], (0.0, 2.0)),
+    "back": (swing, [1.0, 2.0], (2.0, -1.0)),
+    "spike": (spiked, [1.0, -2.0], (0.0, 1.0)),
+    "from almost 0": (lambda x, t: 1 + x**2, [1e-7, 0.0], (0.0, 1.2)),
+    "slow at first": (lambda x, t: t**6 + 0 * x, [1.0, 5.0], (0.0, 3.0)),
+    "still": (lambda x, t: 0 * x, [3.0, 4.0], (0.0, 3.0)),
+    "far from 0 in time": (lambda x, t: -50 * (x - torch.cos(t)), [0.0, 1.0], (100.0, 101.0)),
+    "short": (lambda x, t: x, [1.0, 2.0], (0.0, 1e-3)),
+    "barely": (lambda x, t: 1e-7 * x, [1.0, 2.0], (0.0, 50.0)),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("tolerance", [(1e-3, 1e-6), (1e-6, 1e-8)])
+def test_steps_are_scipys(name, tolerance):
+    """Every time at which RK45 evaluates, in its order: first step, growth, refusal and the end."""
+    velocity, start, span = WALKS[name]
+    x, ours, theirs = torch.tensor([start], dtype=torch.float64), [], []
+
+    def seen(x, t):
+        ours.append(t.item())
+        return velocity(x, t)
+
+    def flat(t, y):
+        theirs.append(t)
+        return velocity(torch.from_numpy(y), torch.tensor(t, dtype=torch.float64)).numpy()
+
+    rtol, atol = tolerance
+    last = end(adaptive, seen, x, torch.tensor(span, dtype=torch.float64), rtol=rtol, atol=atol)
+    found = integrate.solve_ivp(flat, span, start, method="RK45", rtol=rtol, atol=atol)
+    assert len(ours) == len(theirs)
+    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+    torch.testing.assert_close(last[0], torch.from_numpy(found.y[:, -1]), rtol=1e-7, atol=1e-9)
+
+
+def test_tolerances_unless_told():
+    """1e-5 for both; each matters alone, and is worth the calls that it costs."""
+    x, times = torch.tensor([[1e-3, 3.0]], dtype=torch.float64), torch.tensor([0.0, 2.0])
+    path, told = [*adaptive(swing, x, times)], [*adaptive(swing, x, times, rtol=1e-5, atol=1e-5)]
+    assert torch.equal(path[-1], told[-1])
+    for other in ({"rtol": 1.1e-5}, {"atol": 1.1e-5}):
+        assert not torch.equal(path[-1], end(adaptive, swing, x, times, **other))
+
+
+def test_a_hundred_thousand_calls_unless_told():
+    """A slope that no step is short enough for ends by the limit, which is the stated one."""
+    assert inspect.signature(adaptive).parameters["max_calls"].default == 100_000
+    counted = Counted(linear)
+    end(adaptive, counted, points(2, 2), [0, 1])
+    assert end(adaptive, linear, points(2, 2), [0, 1], max_calls=counted.n_calls).shape == (2, 2)
+    with pytest.raises(ValueError, match="max_calls must be enough, got"):
+        end(adaptive, linear, points(2, 2), [0, 1], max_calls=counted.n_calls - 1)
+
+
+def test_a_tolerance_may_be_relative_or_absolute_alone():
+    x, times = torch.ones(1, 1, dtype=torch.float64), [0, 1]
+    for options in ({"rtol": 1e-8, "atol": 0.0}, {"rtol": 0.0, "atol": 1e-8}):
+        found = end(adaptive, lambda x, t: -x, x, times, **options)
+        assert found.item() == pytest.approx(math.exp(-1), abs=1e-7)
+
+
+def test_a_tolerance_out_of_reach_is_named():
+    """At a jump of 1e12 the error stays above 1e-9 until the step is below the clock's rounding."""
+    x = torch.zeros(1, 1, dtype=torch.float64)
+
+    def cliff(x, t):
+        return 1e12 * torch.ones_like(x) if t > 0.5 else 0 * x
+
+    with pytest.raises(ValueError, match=r"rtol and atol must be reachable; none is at t = 0\.5"):
+        list(adaptive(cliff, x, [0, 1], rtol=0.0, atol=1e-9))
 
 
 def test_reporting_costs_nothing():
@@ -245,12 +324,34 @@ def test_times_must_differ_in_the_dtype_of_x(solver):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_bad_input(solver):
     x, times = points(3, 2), grid(0, 1, 2)
-    for bad in (x.long(), x * math.nan, x / 0, x[0, 0]):
-        with pytest.raises(ValueError, match=r"x must be finite floats \(B, \*S\), got"):
+    late = torch.cat((x[:2], x[2:] / 0))
+    wrong = {"torch.int64": x.long(), "NaN or": x * math.nan, "NaN or i": late, "a scal": x[0, 0]}
+    for words, bad in wrong.items():
+        with pytest.raises(ValueError, match=rf"x must be finite floats \(B, \*S\), got {words}"):
             list(solver(linear, bad, times))
-    for bad in (times[None], times[:1], times[0], torch.tensor([0, math.nan])):
-        with pytest.raises(ValueError, match="times must be two or more finite numbers"):
+    nan = torch.tensor([0, 1, math.nan])
+    wrong = {r"\(1, 3\)": times[None], "1": times[:1], r"\(\)": times[0], r"\[0.0, 1.0, nan": nan}
+    for words, bad in wrong.items():
+        match = rf"times must be two or more finite numbers \(T,\), got {words}"
+        with pytest.raises(ValueError, match=match):
             list(solver(linear, x, bad))
+
+
+@pytest.mark.parametrize(
+    ("rtol", "atol", "words"),
+    [
+        (-1e-3, 1.0, "rtol is below 0"),
+        (1.0, -1e-3, "atol is below 0"),
+        (math.nan, 1.0, "rtol is below 0 or NaN"),
+        (1.0, math.nan, "atol is below 0 or NaN"),
+        (0.0, 0.0, "both are 0"),
+    ],
+)
+def test_each_bad_tolerance_is_named(rtol, atol, words):
+    with pytest.raises(
+        ValueError, match=f"rtol and atol must be .*, got {rtol} and {atol}: {words}"
+    ):
+        next(adaptive(linear, points(2, 2), [0, 1], rtol=rtol, atol=atol))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -311,3 +412,4 @@ def test_finite_names_what_was_not():
     with pytest.raises(ValueError, match=r"score\(x, t\) must be finite, got NaN or infinity"):
         finite(x / 0, "score(x, t)")
     assert torch.equal(check_times(x, [1, 0]), torch.tensor([1.0, 0.0]))
+    assert check_times(x.double(), [0, 0.1]).tolist() == [0, 0.1]  # not by way of float32

@@ -189,18 +189,126 @@ def test_field_lines_reach_the_sky_evenly():
     assert stats.kstest(cosine.numpy(), "uniform").statistic < 0.1
 
 
-def test_bad_input():
-    x = torch.zeros(3, 2)
-    for call, words in (
-        (lambda: poisson.sphere_area(0), "dim must be at least 1"),
-        (lambda: poisson.green(x[:, :1]), "D at least 2"),
-        (lambda: poisson.field(x, torch.zeros(4, 2)), "must fit"),
-        (lambda: poisson.field(x[:, :1], torch.zeros(4, 1)), r"point must be \(B, N \+ 1\)"),
-        (lambda: poisson.field(x, torch.zeros(4, 1), torch.ones(3)), "weights must be"),
-        (lambda: poisson.velocity(x)(x, torch.tensor(0.0)), "height z must be a positive"),
-        (lambda: poisson.log_density(x, -1.0, x), "height z must be a positive"),
-        (lambda: poisson.hemisphere(0, 2), "must be positive"),
-        (lambda: poisson.flux(lambda p: p, 1.0, x, x[:2]), "must both be"),
+def test_starts_are_spread_and_follow_the_generator():
+    """Radius 1 unless told; every row and coordinate differs, with the std of a uniform sphere."""
+    dome = poisson.hemisphere(20_000, 3, generator=generator(1))
+    assert torch.allclose(dome.norm(dim=1), torch.ones(20_000, dtype=torch.float64))
+    assert torch.allclose(dome[:, :3].mean(0), torch.zeros(3).double(), atol=0.015)
+    assert torch.allclose(dome.square().mean(0), torch.full((4,), 0.25).double(), atol=0.01)
+    plane = poisson.prior(20_000, 3, 2.0, generator(1))
+    assert torch.allclose(plane, 2 * dome[:, :-1] / dome[:, -1:])
+    before = torch.get_rng_state()
+    for draw in (
+        poisson.hemisphere,
+        lambda n, dim, generator: poisson.prior(n, dim, 2.0, generator),
     ):
-        with pytest.raises(ValueError, match=words):
-            call()
+        first, again, other = (draw(50, 2, generator=generator(s)) for s in (1, 1, 2))
+        assert torch.equal(first, again) and not torch.equal(first, other)
+        assert first.dtype == torch.float64 and len(first.unique()) == first.numel()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_equal_weights_unless_given():
+    charges, point = normal(3, 2), above(6, 2)
+    x, z = point[:, :-1], torch.tensor(0.7, dtype=torch.float64)
+    third = torch.full((3,), 1 / 3, dtype=torch.float64)
+    for found, expected in (
+        (poisson.field(point, charges), poisson.field(point, charges, third)),
+        (poisson.log_density(x, 0.7, charges), poisson.log_density(x, 0.7, charges, third)),
+        (poisson.velocity(charges)(x, z), poisson.velocity(charges, third)(x, z)),
+    ):
+        torch.testing.assert_close(found, expected)
+
+
+def test_a_charge_of_no_weight_is_not_there():
+    charges, point = normal(3, 2), above(6, 2)
+    weights = torch.tensor([0.5, 0.0, 0.5], dtype=torch.float64)
+    found = poisson.field(point, charges, weights)
+    torch.testing.assert_close(found, poisson.field(point, charges[[0, 2]]))
+
+
+def test_a_height_that_is_a_number_is_taken_in_the_dtype_of_x():
+    charges, x = normal(3, 2), normal(6, 2, seed=1)
+    exactly, v = torch.tensor(0.7, dtype=torch.float64), poisson.velocity(charges)
+    assert torch.equal(v(x, 0.7), v(x, exactly)) and v(x.float(), exactly).dtype == torch.float32
+    found = poisson.log_density(x, 0.7, charges)
+    assert torch.equal(found, poisson.log_density(x, exactly, charges))
+
+
+def test_charges_and_weights_take_the_dtype_of_the_points():
+    point, charges = above(6, 2), normal(3, 2)
+    found = poisson.field(point.float(), charges, WEIGHTS)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        found.double(), poisson.field(point, charges, WEIGHTS), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_flux_is_area_times_the_mean_outward_part():
+    points, normals = normal(5, 3), normal(5, 3, seed=1)
+    expected = sum(3 * points[b] @ normals[b] for b in range(5)) * 7.0 / 5
+    found = poisson.flux(lambda p: 3 * p, 7.0, points, normals)
+    assert found.item() == pytest.approx(expected.item())
+
+
+X, LINE, Z = torch.zeros(3, 2), torch.zeros(4, 1), torch.tensor(1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: poisson.sphere_area(0), "dim must be at least 1, got 0"),
+        (lambda: poisson.green(X[0]), r"x must be \(B, D\), got \(2,\)"),
+        (lambda: poisson.green(X[:, :1]), r"D at least 2, got \(3, 1\)"),
+        (lambda: poisson.field(X[0], LINE), r"point must be \(B, N \+ 1\), got \(2,\)"),
+        (lambda: poisson.field(X[:, :1], LINE), r"point must be \(B, N \+ 1\) .*, got \(3, 1\)"),
+        (lambda: poisson.field(X, X), "must fit, got"),
+        (lambda: poisson.field(X, LINE[:, 0]), r"charges must be \(K, N\), got \(4,\)"),
+        (lambda: poisson.field(X, LINE[:0]), "charges .* must be one or more, got none"),
+        (lambda: poisson.velocity(X)(X[0], Z), r"points must be \(B, N\), got \(2,\)"),
+        (lambda: poisson.field(X, LINE, torch.ones(3)), r"weights must be \(4,\), got \(3,\)"),
+        (
+            lambda: poisson.field(torch.ones(4, 2), LINE, torch.ones(4, 1)),
+            r"weights must be \(4,\), got \(4, 1\)",
+        ),
+        (
+            lambda: poisson.field(X, LINE, torch.tensor([0.5, 0.6, 0.1, -0.2])),
+            "weights must be at least 0, got",
+        ),
+        (
+            lambda: poisson.field(X, LINE, torch.tensor([0.5, 0.5, 0.0, math.nan])),
+            "weights must be at least 0, got",
+        ),
+        (
+            lambda: poisson.log_density(X, 1.0, X, torch.tensor([2.0, -1.0, 0.0])),
+            "weights must be at least 0, got",
+        ),
+        (
+            lambda: poisson.velocity(X, torch.tensor([2.0, -1.0, 0.0]))(X, Z),
+            "weights must be at least 0, got",
+        ),
+        (lambda: poisson.velocity(X)(X, torch.tensor(0.0)), "z must be a positive scalar, got 0"),
+        (lambda: poisson.velocity(X)(X, torch.ones(3)), r"z must be a scalar, got \(3,\)"),
+        (lambda: poisson.log_density(X, -1.0, X), "z must be a positive scalar, got -1"),
+        (lambda: poisson.log_density(X, math.nan, X), "z must be a positive scalar, got nan"),
+        (lambda: poisson.prior(3, 2, 0.0), "z must be a positive scalar, got 0"),
+        (lambda: poisson.hemisphere(0, 2), "n must be positive, got 0"),
+        (lambda: poisson.hemisphere(2, 0), "dim must be positive, got 0"),
+        (lambda: poisson.hemisphere(2, 2, 0.0), "radius must be positive, got 0"),
+        (lambda: poisson.hemisphere(2, 2, math.nan), "radius must be positive, got nan"),
+        (lambda: poisson.flux(lambda p: p, 1.0, X, X[:2]), "must both be .*, got"),
+        (lambda: poisson.flux(lambda p: p, 1.0, X[0], X[0]), r"points must be \(n, D\), got"),
+    ],
+)
+def test_bad_input(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_the_smallest_that_is_allowed():
+    """A point in the plane, one charge on a line, one point of half a circle."""
+    assert poisson.green(torch.tensor([[0.0, 1.0]])).item() == 0
+    assert poisson.sphere_area(1) == 2
+    one = poisson.field(torch.tensor([[0.0, 2.0]]), torch.zeros(1, 1))
+    assert torch.allclose(one, torch.tensor([[0.0, 1 / (4 * math.pi)]]))
+    assert poisson.hemisphere(1, 1, generator=generator()).norm().item() == pytest.approx(1)

@@ -50,6 +50,13 @@ def test_line_number_by_number(shape):
     assert torch.equal(rf.between(x0, x1, 1.0), x1)
 
 
+def test_a_time_takes_the_dtype_of_the_points():
+    x0, x1 = points(4, 2), points(4, 2, seed=1)
+    assert torch.equal(rf.between(x0, x1, 0.3), rf.between(x0, x1, torch.tensor(0.3, dtype=F64)))
+    t = torch.full((4,), 0.3, dtype=F64)
+    assert rf.between(x0.float(), x1.float(), t).dtype == torch.float32
+
+
 def test_target_is_the_line_s_slope():
     x0, x1 = points(5, 2), points(5, 2, seed=1)
     slope = (rf.between(x0, x1, 0.7) - rf.between(x0, x1, 0.2)) / 0.5
@@ -401,40 +408,101 @@ def test_float32_and_images():
     assert torch.equal(x, x1) and x.dtype == torch.float32
 
 
-def test_bad_input():
-    x, times = points(4, 2), torch.linspace(1, 0, 5)
+def test_noise_is_drawn_before_the_times():
+    """By default standard normal, as x0 in shape; then uniform times: the order of the dice."""
+    x0, seen = points(6, 3), []
 
     def net(x, t):
-        return x
+        seen.append((x, t))
+        return 0 * x
 
-    for call, match in (
-        (lambda: rf.between(x, x, 1.5), r"t must be in \[0, 1\]"),
-        (lambda: rf.between(x, x, torch.zeros(3)), "t must be"),
-        (lambda: rf.between(x, x, math.nan), "t must be"),
-        (lambda: rf.target(x, x[:1]), "x1 must be .* like x0, got"),
-        (lambda: rf.target(x, x.float()), "x1 must be"),
-        (lambda: rf.loss(net, x.long()), "x0 must be floats"),
-        (lambda: rf.loss(net, x[0]), "x0 must be floats"),
-        (lambda: rf.loss(net, x[:0]), "x0 must be floats"),
-        (lambda: rf.loss(net, x, x[:, :1]), "x1 must be"),
-        (lambda: rf.loss(lambda x, t: x[:1], x), "net must give"),
-        (lambda: rf.distill_loss(net, x, x[:1]), "x1 must be"),
-        (lambda: rf.distill_loss(lambda x, t: x[:, :1], x, x), "net must give"),
-        (lambda: rf.reflow(net, x, times.flip(0)), "times must fall from 1"),
-        (lambda: rf.reflow(net, x, times[1:]), "times must fall from 1"),
-        (lambda: rf.reflow(net, x, times[:-1]), "times must fall from 1"),
-        (lambda: rf.reflow(net, x[0], times), "x1 must be floats"),
-        (lambda: rf.reflow(lambda x, t: x * math.nan, x, times), "must be finite"),
-        (lambda: rf.straightness(x, times), "path must be"),
-        (lambda: rf.straightness(points(4, 3, 2), times), "path must hold 5 times, got 4"),
-        (lambda: rf.straightness(points(5, 3, 2) * math.inf, times), "finite"),
-        (lambda: rf.transport_cost(x, x, 0.5), "power must be at least 1"),
-        (lambda: rf.transport_cost(x, x, math.inf), "power must be at least 1"),
-        (lambda: rf.exact(RING)(x, 1.5), r"t must be one number in \[0, 1\]"),
-        (lambda: rf.exact(RING)(x, torch.rand(4)), "t must be one number"),
-        (lambda: rf.line_of(0.0, 0.0), "not both 0"),
-        (lambda: rf.line_of(-1.0, 1.0), "must be >= 0"),
-        (lambda: rf.line_of(1.0, math.nan), "must be >= 0"),
-    ):
-        with pytest.raises(ValueError, match=match):
-            call()
+    found = rf.loss(net, x0, generator=generator(3))
+    dice = generator(3)
+    x1 = torch.empty(6, 3, dtype=F64).normal_(generator=dice)
+    t = torch.empty(6, dtype=F64).uniform_(generator=dice)
+    (x, at), *_ = seen
+    assert torch.equal(at, t)
+    torch.testing.assert_close(x, (1 - t)[:, None] * x0 + t[:, None] * x1)
+    assert found.item() == pytest.approx((x1 - x0).square().mean().item())
+
+
+def test_transport_cost_is_of_squares_unless_told():
+    x0, x1 = points(5, 2), points(5, 2, seed=1)
+    assert rf.transport_cost(x0, x1) == pytest.approx((x1 - x0).square().sum(1).mean().item())
+    assert rf.transport_cost(x0, x1, 1) == pytest.approx((x1 - x0).norm(dim=1).mean().item())
+
+
+def test_exact_chooses_the_form_that_is_not_0_by_0():
+    """Close to each end, where the other form divides rounding by almost nothing."""
+    x = points(7, 1)
+    mean = (BUMPS.weights[:, None] * BUMPS.means).sum(0)
+    torch.testing.assert_close(rf.exact(BUMPS)(x, 1e-15), -x, atol=1e-12, rtol=0)
+    torch.testing.assert_close(rf.exact(BUMPS)(x, 1 - 1e-15), x - mean, atol=1e-12, rtol=0)
+
+
+def test_a_line_may_be_all_signal_or_all_noise():
+    assert rf.line_of(2.0, 0.0) == (2.0, 0.0)
+    assert rf.line_of(0.0, 3.0) == (3.0, 1.0)
+
+
+X, TIMES = torch.randn(4, 2, generator=generator()).double(), torch.linspace(1, 0, 5)
+LATE = torch.tensor([0.0, 0.5, 0.9, 1.1], dtype=F64)
+EARLY = torch.tensor([0.0, 0.5, 0.9, -0.1], dtype=F64)
+
+
+def same(x, t):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: rf.between(X, X, 1.5), r"t must be in \[0, 1\], got"),
+        (lambda: rf.between(X, X, -0.5), r"t must be in \[0, 1\], got"),
+        (lambda: rf.between(X, X, math.nan), r"t must be in \[0, 1\], got"),
+        (lambda: rf.between(X, X, LATE), r"t must be in \[0, 1\], got"),
+        (lambda: rf.between(X, X, EARLY), r"t must be in \[0, 1\], got"),
+        (lambda: rf.between(X, X, torch.zeros(3)), r"t must be a scalar or \(4,\), got \(3,\)"),
+        (lambda: rf.between(X, X, torch.zeros(4, 1)), r"t must be a scalar or \(4,\), got"),
+        (lambda: rf.between(X, X[:1], 0.5), r"x1 must be \(4, 2\) like x0, got \(1, 2\)"),
+        (lambda: rf.target(X, X[:1]), r"x1 must be \(4, 2\) like x0, got \(1, 2\)"),
+        (lambda: rf.target(X, X.float()), "x1 must be torch.float64 like x0, got torch.float32"),
+        (lambda: rf.target(X.long(), X.long()), "x0 must be floats, got torch.int64"),
+        (lambda: rf.loss(same, X.long()), "x0 must be floats, got torch.int64"),
+        (lambda: rf.loss(same, X[0]), r"x0 must be floats \(B, \*S\), got \(2,\)"),
+        (lambda: rf.loss(same, X[:0]), r"x0 must be floats .*, got none: \(0, 2\)"),
+        (lambda: rf.loss(same, X, X[:, :1]), "x1 must be .* like x0, got"),
+        (lambda: rf.loss(lambda x, t: x[:1], X), r"net must give \(4, 2\), got \(1, 2\)"),
+        (lambda: rf.distill_loss(same, X, X[:1]), "x1 must be .* like x0, got"),
+        (lambda: rf.distill_loss(lambda x, t: x[:, :1], X, X), "net must give .* got"),
+        (lambda: rf.reflow(same, X, TIMES.flip(0)), "times must fall from 1, .*, got 0"),
+        (lambda: rf.reflow(same, X, TIMES[1:]), "times must fall from 1, .*, got 0.75"),
+        (lambda: rf.reflow(same, X, TIMES[:-1]), "times must fall from 1 to 0, .*, got 0.25"),
+        (lambda: rf.reflow(same, X[0], TIMES), r"x1 must be floats \(B, \*S\), got"),
+        (lambda: rf.reflow(lambda x, t: x * math.nan, X, TIMES), "must be finite"),
+        (lambda: rf.reflow(same, X, TIMES, lambda v, x, t: [x / 0]), "must be finite"),
+        (lambda: rf.straightness(X, TIMES), r"path must be \(T, B, \*S\), got \(4, 2\)"),
+        (lambda: rf.straightness(points(5, 0, 2), TIMES), "path must be of one point or more"),
+        (lambda: rf.straightness(points(4, 3, 2), TIMES), "path must hold 5 times, got 4"),
+        (lambda: rf.straightness(points(5, 3, 2) * math.inf, TIMES), "finite"),
+        (
+            lambda: rf.straightness(torch.stack((X, X / 0, X)), torch.tensor([1.0, 0.5, 0.0])),
+            "path must be finite",
+        ),
+        (lambda: rf.transport_cost(X, X, 0.5), "power must be at least 1 .*, got 0.5"),
+        (lambda: rf.transport_cost(X, X, math.inf), "power must be at least 1 .*, got inf"),
+        (lambda: rf.transport_cost(X, X, math.nan), "power must be at least 1 .*, got nan"),
+        (lambda: rf.exact(RING)(X, 1.5), r"t must be one number in \[0, 1\], got 1.5"),
+        (lambda: rf.exact(RING)(X, -0.5), r"t must be one number in \[0, 1\], got -0.5"),
+        (lambda: rf.exact(RING)(X, torch.rand(4)), "t must be one number, got"),
+        (lambda: rf.line_of(0.0, 0.0), "signal and noise must be not both 0, got 0.0 and 0.0"),
+        (lambda: rf.line_of(-1.0, 2.0), "signal must be >= 0 and finite, got -1.0"),
+        (lambda: rf.line_of(math.inf, 2.0), "signal must be >= 0 and finite, got inf"),
+        (lambda: rf.line_of(2.0, -1.0), "noise must be >= 0 and finite, got -1.0"),
+        (lambda: rf.line_of(2.0, math.inf), "noise must be >= 0 and finite, got inf"),
+        (lambda: rf.line_of(1.0, math.nan), "noise must be >= 0 and finite, got nan"),
+    ],
+)
+def test_bad_input(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

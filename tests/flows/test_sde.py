@@ -477,42 +477,154 @@ def test_randomness_comes_from_the_generator_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_every_sampler_draws_from_its_generator():
+    """Same seed, same path; another seed, another; every row and coordinate its own noise."""
+    down, x = clock(1, 0.5, 3), torch.zeros(4000, 2).double()
+    score = lambda x, t: 0 * x  # noqa: E731
+    for run in (
+        lambda g: sde.forward(VE, x, down.flip(0), g),
+        lambda g: sde.reverse(VE, score, x, down, g),
+        lambda g: sde.predictor_corrector(VE, score, x, down, g),
+    ):
+        (*_, first), (*_, again), (*_, other) = (run(generator(s)) for s in (1, 1, 2))
+        assert torch.equal(first, again) and not torch.equal(first, other)
+        assert first.unique().numel() == 8000 and not first.requires_grad
+    losses = [sde.loss(lambda x, t: 0 * x, x, VP, generator=generator(s)) for s in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_loss_draws_times_and_then_noise():
+    """Noise is standard normal; t is down to 1e-3 unless told, drawn before the noise."""
+    x0, seen = normal(2000, 3), []
+
+    def net(x, t):
+        seen.append((x, t))
+        return torch.zeros_like(x)
+
+    found = sde.loss(net, x0, VP, generator=generator(4))
+    dice = generator(4)
+    t = torch.empty(2000, dtype=torch.float64).uniform_(1e-3, 1, generator=dice)
+    eps = torch.empty(2000, 3, dtype=torch.float64).normal_(generator=dice)
+    (x, at), *_ = seen
+    assert torch.equal(at, t) and found.item() == pytest.approx(eps.square().mean().item())
+    torch.testing.assert_close(x, VP.jump(x0, t, eps))
+    assert t.min() < 0.003
+
+
+def test_what_is_taken_unless_told():
+    """The paper's constants: betas, sigmas, one correction at a signal-to-noise ratio of 0.16."""
+    for process in (sde.VP(), sde.SubVP()):
+        assert (process.beta_min, process.beta_max, process.prior_std) == (0.1, 20.0, 1.0)
+        assert process.rate(0.0) == -0.05 and process.rate(1.0) == -10
+    assert (sde.VE().sigma_min, sde.VE().sigma_max) == (0.01, 50.0)
+    x, times = normal(3, 2), clock(1, 0.5, 2)
+    score = lambda x, t: -x  # noqa: E731
+    told = {"n_corrections": 1, "snr": 0.16}
+    found = sde.predictor_corrector(VP, score, x, times, generator())
+    wanted = sde.predictor_corrector(VP, score, x, times, generator(), **told)
+    assert all(map(torch.equal, found, wanted))
+
+
+def test_the_smallest_that_is_allowed():
+    """A constant beta, a beta from 0, and times that reach both ends."""
+    assert sde.VP(2.0, 2.0).signal(1.0).item() == pytest.approx(math.exp(-1))
+    assert sde.VP(0.0, 2.0).signal(1.0).item() == pytest.approx(math.exp(-0.5))
+    whole = clock(0, 1, 2)
+    assert len(list(sde.forward(VP, X, whole, generator()))) == 3
+    assert len(list(sde.reverse(VP, lambda x, t: -x, X, whole.flip(0), generator()))) == 3
+    row = VP.jump(torch.ones(3), T[:3], torch.zeros(3))  # points without coordinates
+    torch.testing.assert_close(row, VP.signal(T[:3]).float())
+
+
+def test_a_time_that_is_a_number_is_taken_in_double():
+    exactly = torch.tensor(0.3, dtype=torch.float64)
+    for process in (VP, SUB, VE):
+        for f in (process.rate, process.diffusion, process.signal, process.noise):
+            assert torch.equal(f(0.3), f(exactly)) and f(0.3).dtype == torch.float64
+
+
+def test_drift_takes_a_time_for_every_row():
+    x = normal(4, 3)
+    torch.testing.assert_close(VP.drift(x, T), VP.rate(T)[:, None] * x)
+    velocity = sde.probability_flow(VP, lambda x, t: -x)
+    expected = (VP.rate(T) + VP.diffusion(T).square() / 2)[:, None] * x
+    torch.testing.assert_close(velocity(x, T), expected)
+
+
+def test_four_times_of_one_point_are_not_four_points():
+    with pytest.raises(ValueError, match=r"t must be a scalar or \(1,\), got \(4,\)"):
+        VP.jump(X[:1], UP, X[:1])
+
+
 X = torch.zeros(3, 2)
 DOWN, UP = torch.linspace(1, 0.1, 4), torch.linspace(0.1, 1, 4)
-BAD = {
-    "beta below 0": lambda: sde.VP(-0.1, 20),
-    "betas swapped": lambda: sde.VP(20, 0.1),
-    "beta NaN": lambda: sde.SubVP(math.nan, 1),
-    "beta infinite": lambda: sde.VP(0.1, math.inf),
-    "no beta at all": lambda: sde.VP(0, 0),
-    "sigma 0": lambda: sde.VE(0, 1),
-    "sigmas swapped": lambda: sde.VE(2, 1),
-    "forward in falling time": lambda: list(sde.forward(VP, X, DOWN)),
-    "reverse in rising time": lambda: list(sde.reverse(VP, lambda x, t: -x, X, UP)),
-    "unsorted times": lambda: list(sde.reverse(VP, lambda x, t: -x, X, DOWN[[0, 2, 1, 3]])),
-    "time beyond 1": lambda: list(sde.forward(VP, X, 2 * UP)),
-    "time below 0": lambda: list(sde.reverse(VP, lambda x, t: -x, X, DOWN - 0.5)),
-    "NaN time": lambda: list(sde.forward(VP, X, torch.tensor([0.0, math.nan]))),
-    "NaN score": lambda: list(sde.reverse(VP, lambda x, t: x * math.nan, X, DOWN)),
-    "NaN corrector": lambda: list(
-        sde.predictor_corrector(VP, lambda x, t: x / 0, X, DOWN, generator())
-    ),
-    "score of another shape": lambda: list(sde.reverse(VP, lambda x, t: x[:, :1], X, DOWN)),
-    "velocity of another shape": lambda: sde.probability_flow(VP, lambda x, t: x[0])(X, DOWN[0]),
-    "whole numbers": lambda: list(sde.forward(VP, X.long(), UP)),
-    "infinite x": lambda: list(sde.forward(VP, X / 0, UP)),
-    "corrector at time 0": lambda: list(
-        sde.predictor_corrector(VP, lambda x, t: -x, X, torch.linspace(1, 0, 4))
-    ),
-    "no correction": lambda: sde.predictor_corrector(VP, lambda x, t: -x, X, DOWN, n_corrections=0),
-    "snr 0": lambda: sde.predictor_corrector(VP, lambda x, t: -x, X, DOWN, snr=0.0),
-    "eps of another shape": lambda: VP.jump(X, UP[0], X[:1]),
-    "t_min 0": lambda: sde.loss(lambda x, t: x, X, VP, t_min=0.0),
-    "t_min NaN": lambda: sde.loss(lambda x, t: x, X, VP, t_min=math.nan),
-}
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_a_value_error(name):
-    with pytest.raises(ValueError, match=r"got|expected"):
-        BAD[name]()
+def score(x, t):
+    return -x
+
+
+def bad_at(*times):
+    return torch.tensor(times)
+
+
+def correct(x=X, times=DOWN, score=score, **options):
+    return list(sde.predictor_corrector(VP, score, x, times, generator(), **options))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: sde.VP(-0.1, 20), "beta_min must be at least 0, got -0.1"),
+        (lambda: sde.VP(20, 0.1), "beta_max must be at least beta_min, 20, got 0.1"),
+        (lambda: sde.SubVP(math.nan, 1), "beta_min must be at least 0, got nan"),
+        (lambda: sde.VP(1, math.nan), "beta_max must be at least beta_min, 1, got nan"),
+        (lambda: sde.VP(0.1, math.inf), "beta_max must be positive and finite, got inf"),
+        (lambda: sde.VP(0, 0), "beta_max must be positive and finite, got 0"),
+        (lambda: sde.VE(0, 1), "sigma_min must be positive, got 0"),
+        (lambda: sde.VE(math.nan, 1), "sigma_min must be positive, got nan"),
+        (lambda: sde.VE(2, 1), "sigma_max must be above sigma_min, 2, got 1"),
+        (lambda: sde.VE(2, 2), "sigma_max must be above sigma_min, 2, got 2"),
+        (lambda: sde.VE(2, math.nan), "sigma_max must be above sigma_min, 2, got nan"),
+        (lambda: sde.VE(2, math.inf), "sigma_max must be finite, got inf"),
+        (lambda: list(sde.forward(VP, X, DOWN)), "times must rise, got"),
+        (lambda: list(sde.reverse(VP, score, X, UP)), "times must fall, got"),
+        (lambda: correct(times=UP), "times must fall, got"),
+        (
+            lambda: list(sde.reverse(VP, score, X, DOWN[[0, 2, 1, 3]])),
+            "times must rise strictly or",
+        ),
+        (lambda: list(sde.forward(VP, X, bad_at(0.5, 1.5))), "times must be at most 1, got 1.5"),
+        (lambda: list(sde.reverse(VP, score, X, bad_at(1.5, 0.5))), "times must be at most 1, got"),
+        (lambda: list(sde.forward(VP, X, bad_at(-0.5, 1))), "times must be at least 0, got -0.5"),
+        (lambda: list(sde.reverse(VP, score, X, bad_at(1, -0.5))), "times must be at least 0, got"),
+        (lambda: list(sde.forward(VP, X, bad_at(0, math.nan))), "times must be .* finite .*, got"),
+        (
+            lambda: list(sde.reverse(VP, lambda x, t: x * math.nan, X, DOWN)),
+            r"score\(x, t\) must be",
+        ),
+        (lambda: correct(score=lambda x, t: x / 0), r"score\(x, t\) must be finite, got"),
+        (lambda: list(sde.reverse(VP, lambda x, t: x[:, :1], X, DOWN)), r"score must map .*, got"),
+        (lambda: sde.probability_flow(VP, lambda x, t: x[0])(X, DOWN[0]), "score must map .*, got"),
+        (lambda: list(sde.forward(VP, X.long(), UP)), "x must be finite floats .*, got"),
+        (lambda: list(sde.forward(VP, X / 0, UP)), "x must be finite floats .*, got"),
+        (lambda: correct(times=torch.linspace(1, 0, 4)), "times must end above 0, .*, got 0"),
+        (lambda: correct(n_corrections=0), "n_corrections must be at least 1, got 0"),
+        (lambda: correct(snr=0.0), "snr must be positive and finite, got 0.0"),
+        (lambda: correct(snr=math.inf), "snr must be positive and finite, got inf"),
+        (lambda: correct(snr=math.nan), "snr must be positive and finite, got nan"),
+        (lambda: VP.jump(X, UP[0], X[:1]), r"eps must be .* \(3, 2\), got \(1, 2\)"),
+        (lambda: VP.jump(X, UP, X), r"t must be a scalar or \(3,\), got \(4,\)"),
+        (lambda: VP.drift(X, UP[:2]), r"t must be a scalar or \(3,\), got \(2,\)"),
+        (lambda: VP.drift(X, UP[:3, None]), r"t must be a scalar or \(3,\), got \(3, 1\)"),
+        (lambda: sde.loss(score, X, VP, t_min=0.0), r"t_min must be in \(0, 1\), got 0.0"),
+        (lambda: sde.loss(score, X, VP, t_min=1.0), r"t_min must be in \(0, 1\), got 1.0"),
+        (lambda: sde.loss(score, X, VP, t_min=math.nan), r"t_min must be in \(0, 1\), got nan"),
+        (lambda: sde.loss(score, X.long(), VP), "x0 must be floats, got torch.int64"),
+        (lambda: sde.loss(score, X[0, 0], VP), r"x0 must be \(B, \*S\), got \(\)"),
+        (lambda: sde.loss(lambda x, t: x[:, :1], X, VP), r"net must give \(3, 2\), got \(3, 1\)"),
+    ],
+)
+def test_bad_input_is_a_value_error(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

@@ -343,3 +343,71 @@ def test_bad_mixtures():
     for options in ({"std": 0.0}, {"radius": math.nan}):
         with pytest.raises(ValueError, match="got"):
             eight_gaussians(**options)
+
+
+@pytest.mark.parametrize("dim", [2, 64])
+@pytest.mark.parametrize("radius", [10.0, 1e3, 1e4])
+def test_density_in_float32_is_right_to_its_last_digits(dim, radius):
+    """Far out a log density is large: one part in two million, whichever way it is computed."""
+    mixture = GaussianMixture(digits_sized(50, dim), 1.0)
+    x = torch.randn(100, dim, generator=generator(3))
+    x = radius * x / x.norm(dim=1, keepdim=True)
+    exact = mixture.log_prob(x.double())
+    torch.testing.assert_close(mixture.log_prob(x).double(), exact, rtol=5e-7, atol=0)
+
+
+INDEFINITE = torch.tensor([[0.0, 1.0], [2.0, math.inf]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("means", "std", "weights", "message"),
+    [
+        (MEANS[0], 1.0, None, r"\(K, D\), got \(2,\)"),
+        (torch.zeros(0, 2), 1.0, None, "at least one number"),
+        (MEANS.long(), 1.0, None, "floats, got torch.int64"),
+        (INDEFINITE, 1.0, None, "means must be finite"),
+        (MEANS, 0.0, None, "std must be positive"),
+        (MEANS, math.inf, None, "std must be positive and finite, got inf"),
+        (MEANS, 1.0, WEIGHTS[:, None], r"weights must be \(3,\), got \(3, 1\)"),
+        (MEANS, 1.0, torch.tensor([0.6, 0.6, -0.2]), "weights must be >= 0, got"),
+        (MEANS, 1.0, torch.tensor([0.5, 0.5, math.nan]), "weights must be >= 0, got"),
+        (MEANS, 1.0, torch.tensor([0.5, 0.5, 0.1]), "sum to 1"),
+        (MEANS, 1.0, torch.tensor([0.5, 0.3, 0.1]), "sum to 1"),
+    ],
+)
+def test_one_wrong_part_of_a_mixture_at_a_time(means, std, weights, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(means, std, weights)
+
+
+@pytest.mark.parametrize(
+    ("signal", "noise", "message"),
+    [
+        (math.inf, 1.0, "finite, got inf and 1"),
+        (1.0, math.nan, "finite, got 1.0 and nan"),
+        (-0.1, 1.0, ">= 0, got -0.1"),
+        (1.0, -0.1, ">= 0, got 1.0 and -0.1"),
+        (0.0, 0.0, "both be 0"),
+    ],
+)
+def test_one_wrong_number_of_a_path_at_a_time(signal, noise, message):
+    mixture = GaussianMixture(MEANS, 0.4, WEIGHTS)
+    for call in (mixture.noised, lambda a, s: mixture.denoise(MEANS, a, s)):
+        with pytest.raises(ValueError, match=message):
+            call(signal, noise)
+
+
+@pytest.mark.parametrize(
+    ("log_density", "area", "message"),
+    [
+        (torch.zeros(1, 1), 1.0, r"\(N,\), got \(1, 1\)"),
+        (torch.tensor([0.0, math.nan]), 1.0, "got NaN"),
+        (torch.zeros(1), 0.0, "area must be positive, got 0.0"),
+        (torch.zeros(1), math.nan, "area must be positive, got nan"),
+        (torch.zeros(1), 1.02, "mass of 1, got 1.020"),
+        (torch.zeros(1), 0.98, "mass of 1, got 0.980"),
+    ],
+)
+def test_one_wrong_thing_of_a_floor_at_a_time(log_density, area, message):
+    with pytest.raises(ValueError, match=message):
+        equal_volume_floor(log_density, area)

@@ -189,3 +189,43 @@ if torch.cuda.is_available():  # not skipped elsewhere: where there is no GPU th
         x, t = randn(4, 1, 8, 8), torch.tensor([0.1, 0.2, 0.7, 1.0], dtype=torch.float64)
         expected = net(x, t)
         torch.testing.assert_close(net.cuda()(x.cuda(), t.cuda()).cpu(), expected)
+
+
+@pytest.mark.parametrize(
+    ("widths", "named"),
+    [((), "got none"), ((8, 0), "positive"), ((-8,), "positive"), ((8, 12), r"got \[8, 12\]")],
+)
+def test_widths_are_refused_for_what_they_are(widths, named):
+    with pytest.raises(ValueError, match=named):
+        UNet(widths=widths)
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "t_shape", "named"),
+    [
+        ((2, 1, 8), (), "images"),
+        ((2, 2, 8, 8), (), r"\(B, 1, H, W\)"),
+        ((2, 1, 9, 8), (), "divisible by 2"),
+        ((2, 1, 8, 9), (), "divisible by 2"),
+        ((2, 1, 8, 8), (1,), r"scalar or \(2,\), got \(1,\)"),
+    ],
+)
+def test_one_wrong_shape_at_a_time(x_shape, t_shape, named):
+    with pytest.raises(ValueError, match=named):
+        UNet(1, (8, 8))(torch.zeros(x_shape), torch.zeros(t_shape))
+
+
+def test_the_parts_start_apart():
+    """Every kernel is its own draw, on both sides of 0, and no block is another's copy."""
+    net = UNet(1, (8, 8), generator=generator())
+    assert len(net.first.weight.unique()) == net.first.weight.numel()
+    assert net.first.weight.min() < 0 < net.first.weight.max()
+    assert not torch.equal(net.down[0].enter.weight, net.down[1].enter.weight)
+    assert not torch.equal(net.enter.enter.weight, net.leave.enter.weight)
+
+
+def test_widths_and_waves_unless_told():
+    net = UNet(generator=generator())
+    assert [block.leave.out_channels for block in net.down] == [24, 48, 96]
+    assert net.first.in_channels == 1 and len(net.frequencies) == 32
+    assert net.time[0].out_features == 4 * 24

@@ -192,6 +192,15 @@ def test_unknown_words_match_nothing_and_repeats_count():
     assert bool((scores == 0).all()) and sorted(ids[0].tolist()) == [0, 1, 2, 3]
 
 
+def test_constants_by_default():
+    queries = [["red"], ["red", "coat"]]
+    for one, two in (
+        (BM25(HAND), BM25(HAND, k1=1.5, b=0.75)),
+        (QueryLikelihood(HAND), QueryLikelihood(HAND, mu=200.0)),
+    ):
+        assert torch.equal(one.scores(queries), two.scores(queries))
+
+
 def test_words_may_be_numbers():
     found = BM25([[3, 4], [4, 4, 9]]).search([[9]], 1)[1]
     assert found.tolist() == [[1]]
@@ -214,7 +223,11 @@ def test_words_may_be_numbers():
         (lambda: BM25(HAND).search([["red"]], 5), "k must be a whole number in 1 ... 4, got 5"),
         (lambda: BM25(HAND).search([["red"]], 0), "k must"),
         (lambda: BM25(HAND).search([["red"]], 1.0), "k must"),
-        (lambda: BM25(HAND).search([["red"]], True), "k must"),
+        (lambda: BM25(HAND).search([["red"]], True), "got True, a bool"),
+        (lambda: BM25([["red"], "a text"]), "got a str"),
+        (lambda: QueryLikelihood(HAND, mu=math.nan), "mu must"),
+        (lambda: BM25(HAND).scores([["red"], "red"]), "got a str"),
+        (lambda: BM25(HAND).scores("red"), "got the str 'red'"),
         (lambda: BM25(HAND).search([], 1), "one at least"),
         (lambda: BM25(HAND).search("red", 1), "sequences of words"),
         (lambda: BM25(HAND).search(["red"], 1), "got a str"),

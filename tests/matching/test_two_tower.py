@@ -111,6 +111,39 @@ def test_largest_inner_products_are_nearest_after_the_lift():
     torch.testing.assert_close(lengths, lengths.max().expand(400))
 
 
+def test_towers_start_from_the_stated_spread():
+    """Table and layer: mean 0, the stated std, no two rows alike, another draw each."""
+    make = lambda seed, **o: BagTower(  # noqa: E731
+        300, 200, 100, generator=torch.Generator().manual_seed(seed), **o
+    )
+    net = make(0)
+    for part, std in ((net.table, 0.1), (net.weight, 0.1), (make(0, std=0.5).table, 0.5)):
+        assert part.std().item() == pytest.approx(std, rel=0.03)
+        assert abs(part.mean().item()) < 0.03 * std
+        assert len(part.unique(dim=0)) == len(part)
+    assert BagTower(3, 400, 25).weight.std().item() == pytest.approx(0.2, rel=0.03)
+    assert torch.equal(net.table, make(0).table) and torch.equal(net.weight, make(0).weight)
+    assert not torch.equal(net.table, make(1).table)
+    assert not torch.equal(net.weight, make(1).weight)
+
+
+def test_towers_have_the_stated_sizes_by_default():
+    net = TwoTower(5, 7)
+    assert net.user.table.shape == (5, 64) and net.item.table.shape == (7, 64)
+    assert net.user.weight.shape == net.item.weight.shape == (32, 64)
+    assert net.scale.item() == pytest.approx(10)
+    again = [TwoTower(5, 7, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
+    for side in ("user", "item"):
+        one, two, other = (getattr(net, side).table for net in again)
+        assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+def test_in_batch_scores_are_not_scaled_by_default():
+    u, v = normal(3, 2), normal(3, 2, seed=1)
+    torch.testing.assert_close(in_batch_logits(u, v), u @ v.T)
+    torch.testing.assert_close(in_batch_loss(u, v), in_batch_loss(u, v, scale=1.0))
+
+
 # Latent matching ---------------------------------------------------------------------------------
 
 
@@ -137,6 +170,31 @@ def test_svd_against_scikit_learn():
     torch.testing.assert_close(s, torch.from_numpy(theirs.singular_values_))
     cosines = (v * torch.from_numpy(theirs.components_).T).sum(0).abs()
     torch.testing.assert_close(cosines, torch.ones(5, dtype=F64), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("options", "n_rounds"), [({}, 6), ({"n_rounds": 2}, 2)])
+def test_svd_decomposes_a_narrow_matrix_only(monkeypatch, options, n_rounds):
+    """Its cost: one SVD and 2 n + 2 QRs of dim + 10 columns, whatever the matrix."""
+    svd, qr, sizes, turns = torch.linalg.svd, torch.linalg.qr, [], []
+    monkeypatch.setattr(torch.linalg, "svd", lambda a, **o: (sizes.append(a.shape), svd(a, **o))[1])
+    monkeypatch.setattr(torch.linalg, "qr", lambda a: (turns.append(a.shape), qr(a))[1])
+    truncated_svd(normal(80, 50), 6, **options)
+    assert sizes == [(50, 16)]
+    assert sorted(turns) == [(50, 16)] * (n_rounds + 1) + [(80, 16)] * (n_rounds + 1)
+
+
+def test_svd_depends_on_its_draw():
+    draws = [torch.Generator().manual_seed(seed) for seed in (0, 0, 1)]
+    one, two, other = (truncated_svd(normal(80, 50), 3, n_rounds=0, generator=g) for g in draws)
+    assert torch.equal(one[1], two[1]) and not torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12)])
+def test_svd_of_everything_is_exact(shape):
+    matrix = normal(*shape)
+    u, s, v = truncated_svd(matrix, 5)
+    torch.testing.assert_close((u * s) @ v.T, matrix)
+    torch.testing.assert_close(s, torch.linalg.svdvals(matrix))
 
 
 def test_bags_by_loops():
@@ -196,6 +254,22 @@ def test_equal_words_have_a_kernel_of_their_own():
     assert other.item() == pytest.approx(0.01 * math.log(1e-10))
 
 
+def test_kernels_are_spread_evenly():
+    net = KernelMatcher()
+    centres = [-0.9 + 0.2 * i for i in range(10)] + [1.0]
+    assert net.centres.tolist() == pytest.approx(centres)
+    assert net.widths.tolist() == pytest.approx([0.1] * 10 + [1e-3])
+    assert KernelMatcher(2).centres.tolist() == [0, 1]
+    assert KernelMatcher(3).centres.tolist() == pytest.approx([-0.9, 0.9, 1])
+    assert bool((net.weights.weight == 0).all()) and net.weights.bias.item() == 0
+
+
+def test_short_words_count_as_long_ones():
+    net, query, document = KernelMatcher(5).double(), normal(1, 2, 3), normal(1, 4, 3, seed=1)
+    expected = net.features(query, document)
+    torch.testing.assert_close(net.features(1e-6 * query, 1e6 * document), expected)
+
+
 # Fusion ------------------------------------------------------------------------------------------
 
 
@@ -247,6 +321,7 @@ def test_fusion_of_a_ranking_with_itself_is_that_ranking():
 # Bad input ---------------------------------------------------------------------------------------
 
 nan = torch.full((3, 2), torch.nan)
+late = torch.tensor([[1.0, 1.0], [1.0, 1.0], [1.0, torch.inf]])  # the last row alone is bad
 ones = torch.ones(3, 2)
 ranked = torch.tensor([[0, 1]])
 
@@ -261,24 +336,58 @@ ranked = torch.tensor([[0, 1]])
         (lambda: in_batch_loss(ones, nan), "finite, got NaN"),
         (lambda: in_batch_loss(ones, ones, scale=0.0), "scale must be positive"),
         (lambda: in_batch_loss(ones, ones, torch.zeros(2)), r"log_q must be \(3,\)"),
+        (lambda: in_batch_loss(ones, ones[:, :1]), r"got \(3, 2\), \(3, 1\)"),
+        (lambda: in_batch_loss(late, ones), "finite, got NaN"),
+        (lambda: in_batch_loss(ones, ones, scale=-1.0), "scale must be positive"),
+        (lambda: in_batch_loss(ones, ones, scale=math.inf), "scale must be positive and finite"),
+        (lambda: in_batch_loss(ones, ones, torch.tensor([0.0, -1, 0.1])), "at most 0, got 0.1"),
+        (lambda: in_batch_loss(ones, ones, torch.tensor([0.0, 0, torch.nan])), "finite"),
         (lambda: in_batch_loss(ones, ones, torch.ones(3)), "at most 0"),
         (lambda: in_batch_loss(ones, ones, torch.full((3,), -math.inf)), "finite"),
         (lambda: BagTower(0, 3), "n_features must be a positive"),
-        (lambda: BagTower(3, 2.5), "dim must be a positive"),
+        (lambda: BagTower(3, 2.5), "dim must be a positive whole number, got 2.5, a float"),
+        (lambda: BagTower(3, True), "dim must be a positive whole number, got True, a bool"),
+        (lambda: BagTower(3, 2, 0), "hidden must be a positive whole number, got 0"),
+        (lambda: BagTower(3, 2)(torch.tensor([0, -1]), torch.tensor([0])), "0 to 2, got -1"),
+        (lambda: BagTower(3, 2)(torch.tensor([[0]]), torch.tensor([0])), "features must be"),
+        (lambda: BagTower(3, 2)(torch.tensor([0]), torch.tensor([[0]])), "starts must be"),
         (lambda: BagTower(3, 2)(torch.tensor([3]), torch.tensor([0])), "0 to 2"),
         (lambda: BagTower(3, 2)(torch.tensor([0.5]), torch.tensor([0])), "int64"),
         (lambda: truncated_svd(ones, 3), r"dim must be a whole number in 1 ... 2, got 3"),
         (lambda: truncated_svd(ones, 0), "dim must"),
+        (lambda: truncated_svd(ones, 1.0), "got 1.0, a float"),
+        (lambda: truncated_svd(ones, True), "got True, a bool"),
         (lambda: truncated_svd(nan, 1), "finite"),
+        (lambda: truncated_svd(late, 1), "finite"),
+        (lambda: truncated_svd(late.to_sparse(), 1), "finite"),
+        (lambda: Bags({"a": 0, "b": 1, "c": 2}, ones.long()), "got torch.int64"),
+        (lambda: Bags({"a": 0, "b": 1, "c": 2}, ones[:, 0]), r"got the shape \(3,\)"),
+        (lambda: Bags({"a": 0, "b": 1, "c": 2}, late), "finite"),
+        (lambda: Bags({"a": 0, "b": 1, "c": 2}, ones)([["a"], "a"]), "got a str"),
         (lambda: Bags({"a": 0}, ones), r"vectors must be floats \(1, D\)"),
         (lambda: Bags({"a": 0, "b": 1, "c": 2}, nan), "finite"),
         (lambda: Bags({"a": 0, "b": 1, "c": 2}, ones)([]), "one text, got none"),
         (lambda: Bags({"a": 0, "b": 1, "c": 2}, ones)(["a"]), "got a str"),
-        (lambda: KernelMatcher(1), "n_kernels"),
-        (lambda: KernelMatcher()(ones[None], ones[None, :, :1]), r"\(B, L_q, D\)"),
-        (lambda: KernelMatcher()(nan[None], ones[None]), "finite"),
+        (lambda: KernelMatcher(1), "at least 2, got 1"),
+        (lambda: KernelMatcher(2.0), "got 2.0, a float"),
+        (lambda: KernelMatcher(True), "got True, a bool"),
+        (lambda: KernelMatcher()(ones, ones[None]), r"got a query \(3, 2\)"),
+        (lambda: KernelMatcher()(ones[None], ones), r"got a document \(3, 2\)"),
+        (lambda: KernelMatcher()(ones[None], ones[None, :, :1]), "got 2 and 1 dimensions"),
+        (lambda: KernelMatcher()(ones[None], ones.repeat(2, 1, 1)), "1 queries and 2 documents"),
+        (lambda: KernelMatcher()(nan[None], ones[None]), "query must be finite"),
+        (lambda: KernelMatcher()(ones[None], late[None]), "document must be finite"),
         (lambda: fuse([], 1), "one at least"),
         (lambda: fuse([ranked.double()], 1), "int64"),
+        (lambda: fuse([ranked, ranked.double()], 1), "int64"),
+        (lambda: fuse([ranked, ranked[0]], 1), r"got the shape \(2,\)"),
+        (lambda: fuse([ranked], 0), "k must be a whole number in 1 ... 2, got 0"),
+        (lambda: fuse([ranked], 1.0), "got 1.0, a float"),
+        (lambda: fuse([ranked], True), "got True, a bool"),
+        (lambda: fuse([ranked] * 2, 1, weights=[1.0, -1.0]), "at least 0"),
+        (lambda: fuse([ranked] * 2, 1, weights=[1.0, math.nan]), "at least 0"),
+        (lambda: fuse([ranked] * 2, 1, weights=[1.0, math.inf]), "finite"),
+        (lambda: fuse([ranked], 1, constant=math.inf), "constant must"),
         (lambda: fuse([ranked, ranked.repeat(2, 1)], 1), "as many queries"),
         (lambda: fuse([ranked], 3), "k must be a whole number in 1 ... 2, got 3"),
         (lambda: fuse([ranked], 1, weights=[-1.0]), "at least 0"),

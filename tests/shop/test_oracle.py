@@ -175,6 +175,8 @@ def test_true_probabilities_of_a_log():
         assert found[r].tolist() == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match="whole requests"):
         world.p_log(log.rows(log.position > 0))
+    with pytest.raises(ValueError, match="top slot first"):
+        world.p_log(log.rows(torch.arange(len(log)).flip(0)))
 
 
 # Bayes --------------------------------------------------------------------------------------------
@@ -264,6 +266,7 @@ def test_bad_context():
         (torch.tensor([-1, 3]), r"\(2, 'L'\)"),
         (torch.tensor([[-1], [-1]]), "as many items"),
         (torch.tensor([[-1], [48]]), "of the catalogue"),
+        (torch.tensor([[3], [3]]), "as many items"),
     ):
         with pytest.raises(ValueError, match=said):
             world.p_click(0, 0, item, position, 0, above)

@@ -82,6 +82,9 @@ def test_any_scores(scores, seed, data):
         (torch.zeros(1, 3), 4, r"k must be in 1 .. 3"),
         (torch.zeros(1, 3), 0, "k must be"),
         (torch.tensor([[0.0, -torch.inf]]), 2, r"1 .. 1"),
+        (torch.tensor([[0.0, 1.0, 2.0], [0.0, -torch.inf, -torch.inf]]), 2, r"1 .. 1, .* got 2"),
+        (torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]), 1, "NaN"),
+        (torch.tensor([[0.0, 1.0], [1.0, torch.inf]]), 1, r"got \+inf"),
     ],
 )
 def test_bad_scores(scores, k, said):

@@ -13,6 +13,7 @@ from small_shop import generator, reviews, small
 from helpers import shop
 from helpers.data import catalogue
 from helpers.shop import catalogue as shop_catalogue
+from helpers.shop import serve
 from helpers.shop import truth as shop_truth
 from helpers.shop import words as shop_words
 
@@ -107,6 +108,79 @@ def test_real_catalogue(real):
     error = math.sqrt(said.var() / len(said) + silent.var() / len(silent))
     assert said.mean() - silent.mean() > 5 * error
     assert (said == 0).double().mean() > 0.05 and (silent == 2).double().mean() > 0.05
+
+
+def test_new_items_are_taken_for_the_least_popular():
+    """A score less what relevance, quality and noise give is the popularity it leans on."""
+    items = small(cold=0.4).items
+    queries = small(cold=0.4).queries
+    relevance = torch.ones(24, 48)
+    found, scores = serve.candidates(items, queries, relevance, 48, 4, generator(2))
+    assert torch.equal(found, torch.arange(48).expand(24, 48))
+    noise = torch.randn(2, 24, 48, generator=generator(2), dtype=torch.float64)
+    popular = (scores - 0.3 * items.quality - 0.6 * noise[1])[0] / 0.3
+    log = items.popularity.log()
+    log = torch.where(items.launch > 0, log.min(), log)
+    torch.testing.assert_close(popular, (log - log.mean()) / log.std())
+    new = items.launch > 0
+    assert new.any() and (popular[new] <= popular.min() + 1e-9).all()
+
+
+def test_relevance_outside_the_class_needs_the_wish():
+    """In the department grade 1 is for those with the attribute; elsewhere there is none."""
+    world = small()
+    items, queries = world.items, world.queries
+    home = {c: d for c, d in zip(items.category.tolist(), items.department.tolist(), strict=True)}
+    where = torch.tensor([home[c] for c in queries.category.tolist()])
+    other = queries.category[:, None] != items.category
+    near = other & (where[:, None] == items.department)
+    has = items.level.T[queries.attribute] > 0
+    grade = world.truth.relevance
+    assert (grade[near & has] == 1).all() and (near & has).any()
+    assert (grade[near & ~has] == 0).all() and (near & ~has).any()
+    assert (grade[other & ~near] == 0).all()
+
+
+def test_shoppers_type_a_noun_for_a_class():
+    nouns = {"Dresses": "dress", "Knits": "top", "Fine gauge": "cardigan", "": "other"}
+    assert {name: shop_words.noun(name) for name in nouns} == nouns
+    assert shop_words.noun("Shorts") == "shorts"  # a class without an entry: its own name
+    world = small()
+    assert {t.split()[-1] for t in world.items.text} == {"dress", "top", "sweater", "swimsuit"}
+
+
+def test_numbers_of_values(real):
+    """The real shop's defaults, as its page states them; every brand and city occurs."""
+    world = real[1]
+    sizes = dict(zip(world.fields, world.sizes.tolist(), strict=True))
+    expected = {"user": 5000, "age": 6, "device": 3, "city": 20, "query": 400}
+    expected |= {"query_category": 21, "attribute": 25, "intent": 4, "item": 1206}
+    expected |= {"category": 21, "brand": 40, "price_band": 4, "match": 4}
+    assert sizes == expected
+    assert world.items.brand.unique().tolist() == list(range(40))
+    assert world.users.city.unique().tolist() == list(range(20))
+    assert world.users.device.unique().tolist() == list(range(3))
+    assert world.candidates.shape == (400, 40) and world.n_positions == 10
+
+
+def test_defaults_of_the_options():
+    """What a shop is unless told otherwise."""
+    assert shop.OPTIONS == {
+        "n_users": 5000,
+        "n_queries": 400,
+        "n_brands": 40,
+        "n_candidates": 40,
+        "n_positions": 10,
+        "pairwise": 1.0,
+        "triple": 1.0,
+        "drift": 1.0,
+        "context": 0.0,
+        "trust": 0.0,
+        "rate": 0.035,
+        "cold": 0.05,
+        "reformulate": 0.4,
+        "typo": 0.08,
+    }
 
 
 # People and queries -------------------------------------------------------------------------------

@@ -114,6 +114,12 @@ class Noise:
         ]
 
 
+def _inside(url: str, hosts: set[str]) -> bool:
+    """Whether an address is one of these hosts', or asks no host at all."""
+    parts = urlsplit(url)
+    return parts.scheme in INLINE or parts.hostname in hosts
+
+
 def quiet(page, *, hosts=(), ignore=()) -> Noise:
     """Start listening to ``page``; call before ``goto``.
 
@@ -128,7 +134,8 @@ def quiet(page, *, hosts=(), ignore=()) -> Noise:
     Noise
         Its lists fill while the page lives. Requests to another host are recorded *and* stopped.
     """
-    noise, allowed = Noise(), LOCAL | set(hosts)
+    noise = Noise()
+    allowed = LOCAL | set(hosts)
 
     def message(text: str) -> None:
         if not any(part in text for part in ignore):
@@ -139,22 +146,18 @@ def quiet(page, *, hosts=(), ignore=()) -> Noise:
             message(f"{event.text} ({event.location.get('url', '')})")
 
     def requested(request) -> None:
-        if not inside(request.url):
+        if not _inside(request.url, allowed):
             noise.outside.append(request.url)
 
     def failed(request) -> None:
-        if inside(request.url) and request.failure != "net::ERR_ABORTED":
+        if _inside(request.url, allowed) and request.failure != "net::ERR_ABORTED":
             message(f"failed: {request.url} {request.failure}")
-
-    def inside(url: str) -> bool:
-        parts = urlsplit(url)
-        return parts.scheme in INLINE or parts.hostname in allowed
 
     page.on("console", console)
     page.on("pageerror", lambda error: message(str(error)))
     page.on("request", requested)
     page.on("requestfailed", failed)
-    page.route(lambda url: not inside(url), lambda route: route.abort())
+    page.route(lambda url: not _inside(url, allowed), lambda route: route.abort())
     return noise
 
 

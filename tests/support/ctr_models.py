@@ -51,6 +51,20 @@ def first_order(model, ids, b):
     return total
 
 
+def starts(draw, width, seed=3):
+    """draw(generator) is uniform within 1 / sqrt(width), from the generator, rows all different."""
+    weight = draw(seeded(seed)).detach()
+    bound = width**-0.5
+    torch.testing.assert_close(weight.std().item(), bound / 3**0.5, atol=0, rtol=0.05)
+    assert 0.97 * bound < weight.abs().max() <= bound
+    assert abs(weight.mean().item()) < 0.1 * bound
+    rows = weight.flatten(0, -2)
+    assert len(rows.unique(dim=0)) == len(rows)
+    assert len(rows.mT.unique(dim=0)) == rows.shape[1]
+    assert torch.equal(weight, draw(seeded(seed)).detach())
+    assert not torch.equal(weight, draw(seeded(seed + 1)).detach())
+
+
 def two(n):
     """The pairs f < g."""
     return list(itertools.combinations(range(n), 2))

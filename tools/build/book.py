@@ -187,7 +187,8 @@ def _strings(path: Path) -> set[str]:
 
 def _assets(path: Path, assets: list[Path], strings: set[str]) -> set[Path]:
     """The assets that a file names, and those that they name."""
-    found, todo = set(), [path]
+    found: set[Path] = set()
+    todo = [path]
     while todo:
         text = todo.pop().read_text(encoding="utf-8")
         for stem, ending in set(ASSET.findall(text)):

@@ -83,7 +83,8 @@ def compose(source: Path, executed: NotebookNode, root: Path, made_from: dict[st
         cell.id = short if short not in taken else next(c for c in copies if c not in taken)
         taken.add(cell.id)
     for cell, run in zip(code(notebook), code(executed), strict=True):
-        cell.outputs, cell.execution_count = run.outputs, run.execution_count
+        cell.outputs = run.outputs
+        cell.execution_count = run.execution_count
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -91,7 +92,8 @@ def compose(source: Path, executed: NotebookNode, root: Path, made_from: dict[st
             NOTE: {"source": source.name, "made_from": made_from},
         }
     )
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.nbformat = 4
+    notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 
@@ -107,7 +109,8 @@ def stored(source: Path) -> NotebookNode | None:
 
 def why_stale(source: Path, root: Path = book.ROOT) -> str:
     """Why a chapter has to be executed again, or ''."""
-    notebook, now = stored(source), stamp(source, root)
+    notebook = stored(source)
+    now = stamp(source, root)
     if notebook is None:
         return "has no notebook"
     if len(code(notebook)) != len(code(read_source(source))):
@@ -147,7 +150,8 @@ def claims(notebook: NotebookNode) -> Iterator[dict[str, Any]]:
 
 def check_claims(notebook: NotebookNode, source: Path) -> None:
     """ChapterError on a claim made twice, or one that does not carry the chapter's name."""
-    ids, name = [record["id"] for record in claims(notebook)], source.stem[3:].replace("_", "-")
+    ids = [record["id"] for record in claims(notebook)]
+    name = source.stem[3:].replace("_", "-")
     for id in ids:
         if ids.count(id) > 1:
             raise ChapterError(f"claim {id} is made twice; every id must be unique")
@@ -166,9 +170,11 @@ def run(source: Path, root: Path, gpu: bool = False) -> tuple[NotebookNode, dict
 
 def make(source: Path, root: Path, *, force: bool = False, measure: bool = False) -> str:
     """Bring one chapter's notebook up to date; says what it did: ``executed``, ``words`` or ''."""
-    notebook, now = stored(source), stamp(source, root)
+    notebook = stored(source)
+    now = stamp(source, root)
     changed = bool(why_stale(source, root))
-    if changed or force or measure:
+    executed = changed or force or measure
+    if executed:
         notebook, cost = run(source, root)
         tidy(notebook, root)
         check_claims(notebook, source)
@@ -177,7 +183,9 @@ def make(source: Path, root: Path, *, force: bool = False, measure: bool = False
     text = compose(source, notebook, root, now)
     costs.note(source, {"bytes": len(text.encode())}, root)
     written = book.write(source.with_suffix(".ipynb"), text)
-    return "executed" if changed or force or measure else "words" if written else ""
+    if executed:
+        return "executed"
+    return "words" if written else ""
 
 
 def measure_gpu(source: Path, root: Path) -> None:
@@ -198,7 +206,8 @@ def main(arguments: list[str] | None = None, root: Path = book.ROOT) -> int:
     parser.add_argument("--gpu", action="store_true", help="note what the chapters cost on a GPU")
     chosen = parser.parse_args(arguments)
     sources = [s for s in book.chapters(root) if not chosen.names or s.stem in chosen.names]
-    if unknown := set(chosen.names) - {source.stem for source in sources}:
+    unknown = set(chosen.names) - {source.stem for source in sources}
+    if unknown:
         parser.error(f"no such chapter: {', '.join(sorted(unknown))}")
     if chosen.check:
         problems = check(root)

@@ -141,6 +141,19 @@ def execute(
     return cost
 
 
+def _problem(out: NotebookNode, places: set[str]) -> str:
+    """What an output holds that should not be stored, or ''; ``places`` are folders to hide."""
+    text = out.get("text", "") + "\n".join(map(str, out.get("data", {}).values()))
+    if out.get("name") == "stderr":
+        return "writes to stderr (a warning is an error here):\n" + out.text
+    found = re.search(r"\bat 0x[0-9a-f]{6,}", text)
+    if found:
+        where = text[max(0, found.start() - 80) : found.end() + 9]
+        return f"shows an address, which changes with every run: {where}"
+    shown = [place for place in places if f"{place}/" in text]
+    return f"shows a path of this machine: {shown[0]}" if shown else ""
+
+
 def tidy(notebook: NotebookNode, root: Path) -> None:
     """Keep what every run prints alike; ChapterError on what should not be in a notebook."""
     places = {str(root), str(Path.home()), sys.prefix} - {"/", "/usr"}
@@ -155,15 +168,7 @@ def tidy(notebook: NotebookNode, root: Path) -> None:
                 kept[-1].text += out.text
             else:
                 kept.append(out)
-            text = out.get("text", "") + "\n".join(map(str, data.values()))
-            problem = None
-            if out.get("name") == "stderr":
-                problem = "writes to stderr (a warning is an error here):\n" + out.text
-            elif found := re.search(r"\bat 0x[0-9a-f]{6,}", text):
-                where = text[max(0, found.start() - 80) : found.end() + 9]
-                problem = f"shows an address, which changes with every run: {where}"
-            elif found := [place for place in places if f"{place}/" in text]:
-                problem = f"shows a path of this machine: {found[0]}"
+            problem = _problem(out, places)
             if problem:
                 raise ChapterError(f"code cell {number} {problem}\n{indent(cell.source)}")
         cell.outputs = kept
@@ -182,7 +187,8 @@ def explain(error: Exception, notebook: NotebookNode) -> str:
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(outputs[0].traceback))
     else:
         started = [c for c in code(notebook) if c.execution_count is not None]
-        failed, trace = started[-1:], str(error)
+        failed = started[-1:]
+        trace = str(error)
     if not failed:
         return trace
     number = code(notebook).index(failed[0]) + 1

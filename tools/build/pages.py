@@ -50,7 +50,8 @@ def table(*names: str) -> list[str]:
 
 def name(source: Path) -> str:
     """A chapter's number and title."""
-    number, title = f"{int(source.name[:2])}. ", book.title(source.read_text(encoding="utf-8"))
+    number = f"{int(source.name[:2])}. "
+    title = book.title(source.read_text(encoding="utf-8"))
     return number + title.removeprefix(number)
 
 
@@ -76,7 +77,8 @@ def claim_row(record: dict[str, Any], values: list[float] | None) -> str:
     """One claim's line of the table."""
     spread = "not run on this version"
     if values:
-        low, high = show(min(map(float, values))), show(max(map(float, values)))
+        low = show(min(map(float, values)))
+        high = show(max(map(float, values)))
         spread = low if low == high else f"{low} to {high}"
     return row(
         f"{record['text']} `{record['id']}`",
@@ -90,7 +92,8 @@ def claim_row(record: dict[str, Any], values: list[float] | None) -> str:
 
 def results(root: Path = book.ROOT) -> str:
     """The page of all claims."""
-    lines, on_seeds = [RESULTS], seeds.record(root)
+    lines = [RESULTS]
+    on_seeds = seeds.record(root)
     for source in book.chapters(root):
         notebook = stored(source) or nbformat.v4.new_notebook()
         lines += [f"## {name(source)}", ""]

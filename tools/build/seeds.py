@@ -110,7 +110,8 @@ def main(arguments: list[str] | None = None, root: Path = book.ROOT) -> int:
     chosen = parser.parse_args(arguments)
     failed = False
     for source in book.chapters(root):
-        stored, now = record(root), stamp(source, root)
+        stored = record(root)
+        now = stamp(source, root)
         if chosen.names and source.stem not in chosen.names:
             continue
         if stored.get(source.stem, {}).get("stamp") == now and not chosen.force:

@@ -117,7 +117,8 @@ def hidden(world: shop.Shop, log: Log) -> str:
 
 def find_session(world: shop.Shop, log: Log) -> list[int]:
     """The two requests of a session: a mistyped query, then another and a click near the top."""
-    top, typed = log.rows(log.position == 0), log.typed
+    top = log.rows(log.position == 0)
+    typed = log.typed
     for s in range(int(top.session[-1])):
         requests = (top.session == s).nonzero().squeeze(1).tolist()
         wrong = [typed[r] != world.queries.text[top.query[r]] for r in requests]
@@ -130,8 +131,12 @@ def find_session(world: shop.Shop, log: Log) -> list[int]:
 
 def session(world: shop.Shop, log: Log, requests: list[int]) -> str:
     """What was typed, shown and done in a session of two requests."""
-    k, typed, p = world.n_positions, log.typed, world.p_log(log)
-    u, day, who = log.user[requests[0] * k].item(), log.day[requests[0] * k], world.users
+    k = world.n_positions
+    typed = log.typed
+    p = world.p_log(log)
+    u = log.user[requests[0] * k].item()
+    day = log.day[requests[0] * k]
+    who = world.users
     lines = [f"User {u} (age band {who.age[u]}, city {who.city[u]}), day {day}.\n"]
     for r in requests:
         q = log.query[r * k].item()
@@ -150,7 +155,8 @@ def session(world: shop.Shop, log: Log, requests: list[int]) -> str:
 
 def session_figure(world: shop.Shop, log: Log, requests: list[int]) -> plot.Picture:
     """The ten results of both requests: their click probabilities, and the click."""
-    k, p = world.n_positions, world.p_log(log)
+    k = world.n_positions
+    p = world.p_log(log)
     for ax, r in zip(plot.axes(1, 2, sharey=True), requests, strict=True):
         rows = slice(r * k, r * k + k)
         grades = world.relevance(log.query[rows], log.item[rows]).tolist()

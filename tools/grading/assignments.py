@@ -51,7 +51,8 @@ def read(source: Path, root: Path = book.ROOT) -> NotebookNode:
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.nbformat = 4
+    notebook.nbformat_minor = 5
     return notebook
 
 
@@ -73,30 +74,39 @@ def problems(notebook: NotebookNode) -> dict[str, float]:
 
 def faults(notebook: NotebookNode) -> list[str]:
     """What keeps an assignment from being graded safely, one line each."""
-    found, known = [], exercises()
+    found = []
+    known = exercises()
     for cell in notebook.cells:
         meta = cell.metadata.get("nbgrader", {})
         if cell.cell_type != "code" or not meta.get("grade"):
             continue
-        name, calls = meta["grade_id"], checks(cell.source)
+        name = meta["grade_id"]
+        calls = checks(cell.source)
         unknown = [id for id, _ in calls if id not in known]
         if unknown:
             found.append(f"{name} checks {unknown[0]}, which is no exercise")
-        if meta.get("solution") or not calls:
-            found.append(f"{name} must be a test cell, apart from the answer, that calls check")
-        if len(set(calls)) < 2 or "BEGIN HIDDEN TESTS" not in cell.source:
+        if meta.get("solution"):
+            found.append(f"{name} must be a test cell, apart from the answer, got an answer's cell")
+        if not calls:
+            found.append(f"{name} must be a test cell that calls check, got no call")
+        if len(set(calls)) < 2:
             found.append(f"{name} must check the reader's cohort, and another in hidden tests")
+        elif "BEGIN HIDDEN TESTS" not in cell.source:
+            found.append(f"{name} must check another cohort in hidden tests, got none hidden")
     return found if problems(notebook) else ["no cell has points"]
 
 
 def secrets(notebook: NotebookNode) -> list[str]:
     """The lines of an assignment that no student may see, but for those that stand openly too."""
-    hidden, shown = [], set()
+    hidden: list[str] = []
+    shown: set[str] = set()
     for cell in notebook.cells:
-        meta, inside = cell.metadata.get("nbgrader", {}), False
+        meta = cell.metadata.get("nbgrader", {})
+        inside = False
         whole = meta.get("solution") and not MARKS.search(cell.source)
         for line in cell.source.split("\n"):
-            if mark := MARKS.search(line):
+            mark = MARKS.search(line)
+            if mark:
                 inside = mark[1] == "BEGIN"
             elif inside or whole:
                 hidden.append(line.strip())
@@ -148,12 +158,14 @@ def run(converter: type, course: Path, name: str, student: str = "", **traits: A
 
 def release(notebook: NotebookNode, name: str, course: Path) -> NotebookNode:
     """Put an assignment into a course folder and return the student version nbgrader makes."""
-    if wrong := faults(notebook):
+    wrong = faults(notebook)
+    if wrong:
         raise AssignmentError("\n".join(wrong))
     book.write(course / "source" / name / f"{name}.ipynb", nbformat.writes(notebook))
     run(GenerateAssignment, course, name)
     student = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
-    if left := leaks(notebook, student):
+    left = leaks(notebook, student)
+    if left:
         raise AssignmentError(f"the student version would show: {left[0]!r}")
     return student
 

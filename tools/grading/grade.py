@@ -34,7 +34,8 @@ FORMAT = 1  # raise it when this program changes so that submissions must be gra
 
 def marker(source: Path, out: Path, limits: sandbox.Limits) -> Marker:
     """What grades an assignment: nbgrader's folder is made, or brought up to date."""
-    course, secret = out / "course", out / "course" / "cohort.txt"
+    course = out / "course"
+    secret = course / "cohort.txt"
     if not secret.exists():
         book.write(secret, secrets.token_hex(16))
     named = f'get_config().CourseDirectory.course_id = "{assignments.COURSE}"\n'
@@ -57,7 +58,9 @@ def grade(
 ) -> dict[str, Any]:
     """Grade one student, or keep the state that the file ``path`` holds; return the state."""
     state = book.read_json(path)
-    limits, key, marked = asdict(marker.limits), "", False
+    limits = asdict(marker.limits)
+    key = ""
+    marked = False
     try:
         text = submission.content(student, files)
         digest = book.digest([now, text.hex()])
@@ -67,11 +70,14 @@ def grade(
         if state:  # so that an interrupt from here on does not pass for done
             book.write_json(path, state | {"key": ""})
         status, message = marker.mark(student, text)
-        key, marked = digest, True
+        key = digest
+        marked = True
     except submission.Unreadable as error:
-        status, message = ("unreadable" if files else "missing"), str(error)
+        status = "unreadable" if files else "missing"
+        message = str(error)
     except AssignmentError as error:
-        status, message = "failed", f"nbgrader: {str(error).strip()}"
+        status = "failed"
+        message = f"nbgrader: {str(error).strip()}"
     return {"status": status, "message": message, "marked": marked, "key": key, "limits": limits}
 
 
@@ -106,7 +112,8 @@ def write_grades(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def grade_all(marker: Marker, folder: Path, out: Path, force: bool) -> list[dict[str, Any]]:
     """Grade every submission of a folder; what is written is complete after each."""
-    now, found = version(marker), submission.collect(folder, marker.name)
+    now = version(marker)
+    found = submission.collect(folder, marker.name)
     paths = {student: marker.course / "state" / f"{student}.json" for student in found}
     known = {student: book.read_json(path) for student, path in paths.items()}
     rows = {student: row(marker, student, known[student]) for student in found if known[student]}
@@ -116,7 +123,8 @@ def grade_all(marker: Marker, folder: Path, out: Path, force: bool) -> list[dict
         if submission.STUDENT.fullmatch(student):  # else it is no name for a file
             book.write_json(paths[student], give_feedback(marker, out, student, state))
         write_grades(out / "grades.csv", [rows[name] for name in found if name in rows])
-        line, kept = rows[student], " (kept)" if state == known[student] else ""
+        line = rows[student]
+        kept = " (kept)" if state == known[student] else ""
         message = f" - {line['message']}" if line["message"] else ""
         print(
             f"{student}: {line['total']}/{line['max']} {line['status']}{kept}{message}", flush=True

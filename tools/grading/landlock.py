@@ -12,12 +12,16 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-CREATE, ADD, RESTRICT = 444, 445, 446  # the system calls, the same on every architecture
+# The system calls, the same on every architecture.
+CREATE = 444
+ADD = 445
+RESTRICT = 446
 NO_NEW_PRIVS = 38
 EXECUTE, WRITE, READ, LIST = (1 << bit for bit in range(4))
 TRUNCATE = 1 << 14
 FILES = {0: 0, 1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-TCP, OUTSIDE = 0b11, 0b11  # bind and connect; abstract sockets and signals
+TCP = 0b11  # bind and connect
+OUTSIDE = 0b11  # abstract sockets and signals
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,10 +42,13 @@ def restrict(readable: Iterable[Path], writable: Iterable[Path]) -> None:
     if not known:
         return
     handled = FILES[max(v for v in FILES if v <= known)]
-    network, scope = (TCP if known >= 4 else 0), (OUTSIDE if known >= 6 else 0)
-    size = 24 if known >= 6 else 16 if known >= 4 else 8
-    rules = struct.pack("=QQQ", handled, network, scope)[:size]
-    ruleset = _call(CREATE, rules, ctypes.c_size_t(size), ctypes.c_uint32(0))
+    wishes = [handled]  # each word is known from a version on
+    if known >= 4:
+        wishes.append(TCP)
+    if known >= 6:
+        wishes.append(OUTSIDE)
+    rules = struct.pack(f"={len(wishes)}Q", *wishes)
+    ruleset = _call(CREATE, rules, ctypes.c_size_t(len(rules)), ctypes.c_uint32(0))
     for paths, access in ((readable, EXECUTE | READ | LIST), (writable, handled)):
         for path in paths:
             if path.exists():

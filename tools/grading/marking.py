@@ -90,7 +90,8 @@ class Marker:
         for number, cell in enumerate(notebook.cells):
             if cell.cell_type == "code":
                 outputs = run.outputs.get(number, [])
-                cell.outputs, cell.execution_count = list(filter(None, map(_plain, outputs))), None
+                cell.outputs = list(filter(None, map(_plain, outputs)))
+                cell.execution_count = None
                 errors = [f"{o.ename}: {o.evalue}" for o in cell.outputs if "ename" in o]
                 self._remark(submission.where(notebook.cells, number), errors)
                 if cell.metadata.get("nbgrader", {}).get("grade"):
@@ -166,7 +167,8 @@ class Marker:
 
 def _plain(output: dict) -> NotebookNode | None:
     """A stranger's output as text or a picture, or None: no HTML, no script, nothing odd."""
-    kind, data = output.get("output_type"), output.get("data")
+    kind = output.get("output_type")
+    data = output.get("data")
     if kind == "stream":
         name = "stderr" if output.get("name") == "stderr" else "stdout"
         return nbformat.v4.new_output("stream", name=name, text=_text(output.get("text")))

@@ -39,7 +39,9 @@ import sandboxed
 sandboxed.main()"""
 GROUPS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))  # version 1, version 2
 REPORT_BYTES = 64_000_000
-DEATH_SIGNAL, SUBREAPER = 1, 36  # prctl's
+# prctl's
+DEATH_SIGNAL = 1
+SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,9 @@ def describe() -> str:
     """Which of the layers this machine has, in words."""
     known = landlock.version()
     files = f"files by Landlock {known}" if known else "files NOT isolated (no Landlock)"
-    both = "processes and network by unshare"
-    others = both if wrapper() else "signals by Landlock" if known >= 6 else "signals NOT isolated"
+    others = "signals by Landlock" if known >= 6 else "signals NOT isolated"
+    if wrapper():
+        others = "processes and network by unshare"
     with fence(Limits()) as group:
         capped = os.getuid() != 0 or group is not None
     cap = "number of processes capped" if capped else "number of processes NOT capped (superuser)"

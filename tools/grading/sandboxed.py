@@ -25,7 +25,8 @@ from traitlets.config import Config
 SYSTEM = "/usr /bin /sbin /lib /lib32 /lib64 /nix /proc /sys/devices/system"
 SYSTEM += " /etc/ld.so.cache /etc/localtime /etc/passwd /etc/nsswitch.conf /etc/fonts"
 DEVICES = "/dev/null /dev/zero /dev/full /dev/urandom /dev/tty"
-CELL_BYTES, RECORD_BYTES = 100_000, 8_000_000  # what is kept of one cell's output
+CELL_BYTES = 100_000  # what is kept of one cell's output
+RECORD_BYTES = 8_000_000  # and of a record
 ALL_BYTES = 2_000_000  # and of all cells' together, records apart
 LATE = {"ename": "TimeoutError", "evalue": "this cell took too long", "traceback": []}
 RECORD = "application/vnd.flow-and-rank.attempt+json"
@@ -47,13 +48,24 @@ class Client(NotebookClient):
             fits = size <= RECORD_BYTES
         else:
             fits = self.size + size <= CELL_BYTES and self.total + size <= ALL_BYTES
-            self.size, self.total = self.size + size * fits, self.total + size * fits
+            self.size += size * fits
+            self.total += size * fits
         if fits:
             return super().output(outs, msg, display_id, cell_index)
         text = "\n... the rest of the output was cut\n"
         if not outs or outs[-1].get("text") != text:
             outs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
         return None
+
+
+def _manager(folder: Path) -> AsyncKernelManager:
+    """A kernel of this very Python, whose sockets are files in the folder."""
+    sockets = {"transport": "ipc", "ip": str(folder / "socket")}
+    return AsyncKernelManager(
+        config=Config(KernelManager=sockets, ConnectionFileMixin=sockets),
+        kernel_name="python3",
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # this very Python's
+    )
 
 
 def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) -> str:
@@ -66,7 +78,8 @@ def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) ->
     def start(cell: NotebookNode, cell_index: int) -> None:
         if client.late == 2:
             raise Stuck
-        client.cell, client.size = cell_index, 0
+        client.cell = cell_index
+        client.size = 0
         tell(start=cell_index)
 
     def done(cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
@@ -76,15 +89,9 @@ def run(notebook: NotebookNode, folder: Path, report: Any, cell_seconds: int) ->
             cell.outputs.append(nbformat.v4.new_output("error", **LATE))
         tell(cell=cell_index, outputs=cell.outputs)
 
-    sockets = {"transport": "ipc", "ip": str(folder / "socket")}
-    manager = AsyncKernelManager(
-        config=Config(KernelManager=sockets, ConnectionFileMixin=sockets),
-        kernel_name="python3",
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # this very Python's
-    )
     client = Client(
         notebook,
-        km=manager,
+        km=_manager(folder),
         timeout=cell_seconds,
         allow_errors=True,
         interrupt_on_timeout=True,

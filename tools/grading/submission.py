@@ -11,7 +11,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-LARGEST, CELLS, CELL = 20_000_000, 500, 100_000  # bytes; cells; characters in one
+LARGEST = 20_000_000  # bytes of a notebook
+CELLS = 500
+CELL = 100_000  # characters in one
 STUDENT = re.compile(r"\w[\w.@+-]*")  # nbgrader makes folders of these names, and patterns
 
 
@@ -53,7 +55,9 @@ def content(student: str, files: list[Path]) -> bytes:
             if files
             else "there is no notebook"
         )
-    if files[0].is_symlink() or not files[0].is_file():
+    if files[0].is_symlink():
+        raise Unreadable("the notebook is no plain file, but a link to one")
+    if not files[0].is_file():
         raise Unreadable("the notebook is no plain file")
     if files[0].stat().st_size > LARGEST:
         raise Unreadable(f"the notebook is larger than {LARGEST // 1_000_000} MB")
@@ -109,6 +113,16 @@ def restore(handed_in: NotebookNode, released: NotebookNode) -> tuple[NotebookNo
             notes.append(f"{id} was edited")
         source = original.source if locked else cell.source
         cells.append(_cell(original.cell_type, source, original.metadata))
+    notes += _put_back(cells, known)
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number:02}"
+    metadata = {"kernelspec": released.metadata.kernelspec}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata), notes
+
+
+def _put_back(cells: list[NotebookNode], known: dict[str, NotebookNode]) -> list[str]:
+    """Insert the released cells that are missing, each after the one before it; which they were."""
+    notes = []
     before: str | None = None
     for id, original in known.items():
         order = [name(cell) for cell in cells]
@@ -117,10 +131,7 @@ def restore(handed_in: NotebookNode, released: NotebookNode) -> tuple[NotebookNo
             place = order.index(before) + 1 if before else 0
             cells.insert(place, _cell(original.cell_type, original.source, original.metadata))
         before = id
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number:02}"
-    metadata = {"kernelspec": released.metadata.kernelspec}
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata), notes
+    return notes
 
 
 def name(cell: NotebookNode) -> str:

@@ -25,9 +25,13 @@ from helpers.data import lexicon
 from tools.build import book
 from tools.large import rows as large
 
-WORDS, QUERIES, K = 400_000, 1000, 10
-EFS, PROBES = (10, 20, 50, 200), (1, 8, 32, 128)
-CELLS, PARTS = 1024, 10
+WORDS = 400_000
+QUERIES = 1000
+K = 10  # neighbours
+EFS = (10, 20, 50, 200)
+PROBES = (1, 8, 32, 128)
+CELLS = 1024
+PARTS = 10  # bytes of a code
 CHAPTER = "13. ANN"
 
 
@@ -49,6 +53,85 @@ def rows() -> list[dict]:
     ]
 
 
+def seeded() -> torch.Generator:
+    """A generator that gives every index the same draws."""
+    return torch.Generator().manual_seed(0)
+
+
+class Study:
+    """Queries and vectors out of every (N, D), the truth about them, and the values found so far.
+
+    folder : where the graph and the values are kept; what is there is not measured again.
+    """
+
+    def __init__(
+        self, every: Tensor, folder: Path, n_queries: int, say: Callable[[str], None]
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.say = say
+        self.known: dict[str, float] = book.read_json(folder / "values.json")
+        order = torch.randperm(len(every), generator=seeded()).to(every.device)
+        self.queries = every[order[:n_queries]]
+        self.vectors = every[order[n_queries:]]
+        self.n_cells = min(CELLS, len(self.vectors))
+
+    def keep(self, text: str, value: float) -> None:
+        """Note one value at once, so that an interrupt does not lose it."""
+        self.known[f"GloVe 400k, {text}"] = value
+        book.write_json(self.folder / "values.json", self.known)
+        self.say(f"{text}: {value:.4g}")
+
+    def exact(self) -> None:
+        """Search exactly: the truth (Q, K), and how long it takes."""
+        index = Flat().build(self.vectors)
+        index.search(self.queries[:10], K)
+        start = time.perf_counter()
+        self.truth = index.search(self.queries, K)[1].cpu()
+        self.keep("exact search", len(self.queries) / (time.perf_counter() - start))
+
+    def measure(self, text: str, index: Ivf | Hnsw, **knob: int) -> None:
+        """Recall of an index at one setting, and the share of the vectors that it looked at."""
+        ids = index.search(self.queries, K, **knob)[1]
+        self.keep(text, recall(ids.cpu(), self.truth))
+        share = index.n_distances.double().mean().item() / len(self.vectors)
+        self.keep(f"{text}, compared with", share)
+
+    def by_cells(self) -> Ivf:
+        """Measure IVF at every number of probes; returns it."""
+        cells = Ivf(self.n_cells, generator=seeded()).build(self.vectors)
+        for value in PROBES:
+            knob = min(value, self.n_cells)
+            self.measure(f"IVF, {CELLS} cells, probes = {value}", cells, n_probes=knob)
+        return cells
+
+    def by_codes(self, cells: Ivf) -> None:
+        """Measure IVF-PQ, whose codebooks learn from what the cells leave of 50,000 vectors."""
+        coder = ProductQuantizer(PARTS, 8, generator=seeded())
+        some = slice(0, 50_000)
+        coder.fit(self.vectors[some] - cells.centroids[cells.cell[some]])
+        both = IvfPq(Ivf(self.n_cells, generator=seeded()), coder, keep=True).build(self.vectors)
+        for n_rerank in (0, 100):
+            probes = min(PROBES[-1], self.n_cells)
+            found = both.search(self.queries, K, n_probes=probes, n_rerank=n_rerank)[1]
+            text = f"IVF-PQ, {PARTS} bytes, {PROBES[-1]} probes, {n_rerank} re-ranked"
+            self.keep(text, recall(found.cpu(), self.truth))
+
+    def by_graph(self) -> None:
+        """Measure HNSW at every ef; the graph is built once."""
+        saved = self.folder / "hnsw.npz"
+        if saved.exists() and "GloVe 400k, HNSW, M = 16, built" in self.known:
+            world = storage.load(Hnsw(), saved, device=str(self.vectors.device))
+        else:
+            start = time.perf_counter()
+            world = Hnsw(16, 100, generator=seeded()).build(self.vectors)
+            seconds = time.perf_counter() - start
+            self.keep("HNSW, M = 16, built", len(self.vectors) / seconds)
+            storage.save(world, saved)
+        for value in EFS:
+            self.measure(f"HNSW, M = 16, ef = {value}", world, ef=value)
+
+
 def run(
     every: Tensor,
     folder: Path,
@@ -58,59 +141,16 @@ def run(
     """Measure the values of all `rows`, by their text, on vectors every (N, D).
 
     folder : where the graph and the values are kept; what is there is not measured again.
+    n_queries : of the N vectors, drawn at random, ask. say : told of every value.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    known = book.read_json(folder / "values.json")
-
-    def keep(text: str, value: float) -> None:
-        known[f"GloVe 400k, {text}"] = value
-        book.write_json(folder / "values.json", known)
-        say(f"{text}: {value:.4g}")
-
-    def seeded() -> torch.Generator:
-        return torch.Generator().manual_seed(0)
-
-    if set(known) == {row["text"] for row in rows()}:
-        return known
-    order = torch.randperm(len(every), generator=seeded()).to(every.device)
-    queries, vectors = every[order[:n_queries]], every[order[n_queries:]]
-    n = len(vectors)
-    exact = Flat().build(vectors)
-    exact.search(queries[:10], K)
-    start = time.perf_counter()
-    truth = exact.search(queries, K)[1].cpu()
-    keep("exact search", n_queries / (time.perf_counter() - start))
-
-    def measure(text: str, index: Ivf | Hnsw, **knob: int) -> None:
-        ids = index.search(queries, K, **knob)[1]
-        keep(text, recall(ids.cpu(), truth))
-        keep(f"{text}, compared with", index.n_distances.double().mean().item() / n)
-
-    n_cells = min(CELLS, n)
-    cells = Ivf(n_cells, generator=seeded()).build(vectors)
-    for value in PROBES:
-        knob = min(value, n_cells)
-        measure(f"IVF, {CELLS} cells, probes = {value}", cells, n_probes=knob)
-    coder = ProductQuantizer(PARTS, 8, generator=seeded())
-    some = slice(0, 50_000)
-    coder.fit(vectors[some] - cells.centroids[cells.cell[some]])
-    both = IvfPq(Ivf(n_cells, generator=seeded()), coder, keep=True).build(vectors)
-    for n_rerank in (0, 100):
-        probes = min(PROBES[-1], n_cells)
-        found = both.search(queries, K, n_probes=probes, n_rerank=n_rerank)[1]
-        text = f"IVF-PQ, {PARTS} bytes, {PROBES[-1]} probes, {n_rerank} re-ranked"
-        keep(text, recall(found.cpu(), truth))
-    saved = folder / "hnsw.npz"
-    if saved.exists() and "GloVe 400k, HNSW, M = 16, built" in known:
-        world = storage.load(Hnsw(), saved, device=str(every.device))
-    else:
-        start = time.perf_counter()
-        world = Hnsw(16, 100, generator=seeded()).build(vectors)
-        keep("HNSW, M = 16, built", n / (time.perf_counter() - start))
-        storage.save(world, saved)
-    for value in EFS:
-        measure(f"HNSW, M = 16, ef = {value}", world, ef=value)
-    return known
+    study = Study(every, folder, n_queries, say)
+    if set(study.known) == {row["text"] for row in rows()}:
+        return study.known
+    study.exact()
+    cells = study.by_cells()
+    study.by_codes(cells)
+    study.by_graph()
+    return study.known
 
 
 def main() -> None:

@@ -133,7 +133,8 @@ def run(
     n_train = len(ids) * 4 // 5
     folder.mkdir(parents=True, exist_ok=True)
     known = book.read_json(folder / "values.json")
-    labels, users = labels.double(), ids[n_train:, 0]
+    labels = labels.double()
+    users = ids[n_train:, 0]
 
     def crossed() -> Tensor:
         crosses = models.cross_ids(ids, sizes, plan.n_buckets)

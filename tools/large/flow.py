@@ -49,7 +49,8 @@ CELEBA = {  # where the paper spaces the steps evenly, as here; for CIFAR-10 as 
     "sigma-hat": (299.71, 183.83, 71.71, 45.20, 3.26),
 }
 ONE_STEP = {"before": 378, "after": 12.21}  # rectified flow's table 1 (a), CIFAR-10
-SAVE_EVERY, PART = 500, 500  # training steps between savings; images sampled at a time
+SAVE_EVERY = 500  # training steps between savings
+PART = 500  # images sampled at a time
 Watch = Callable[[float], None]  # told how many evaluations of the U-Net were just made
 
 
@@ -75,7 +76,9 @@ class Plan:
 
 def rows() -> list[dict]:
     """What ``large.json`` shows of this run: its rows, not run yet."""
-    ddim, flow, unit = "2. DDIM", "5. Rectified flow", "feature Frechet"
+    ddim = "2. DDIM"
+    flow = "5. Rectified flow"
+    unit = "feature Frechet"
     listed = [
         (ddim, "classifier's accuracy", "", "of the test images"),
         (ddim, "floor: training images", "", unit),
@@ -114,6 +117,22 @@ class Classifier(nn.Module):
         return self.scores(self.features(x))
 
 
+@torch.no_grad()
+def _follow(mean: nn.Module, net: nn.Module, share: float) -> None:
+    """Move the running mean of the weights by a share of the way to what they are now."""
+    for kept, now in zip(mean.parameters(), net.parameters(), strict=True):
+        kept.lerp_(now, share)
+
+
+def _load(path: Path, parts: dict, generator: torch.Generator) -> int:
+    """Bring parts and generator to where a kept training stopped; returns its step."""
+    stored = torch.load(path, map_location=generator.device, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(stored[name])
+    generator.set_state(stored["generator"].cpu())
+    return stored["step"]
+
+
 def train(
     net: nn.Module,
     loss: Callable[..., Tensor],
@@ -129,15 +148,13 @@ def train(
     steps and at the end, and from where it goes on.
     """
     device = examples[0].device
-    generator, step = torch.Generator(device).manual_seed(0), 0
-    mean, optimizer = copy.deepcopy(net), torch.optim.Adam(net.parameters())
+    generator = torch.Generator(device).manual_seed(0)
+    step = 0
+    mean = copy.deepcopy(net)
+    optimizer = torch.optim.Adam(net.parameters())
     parts = {"net": net, "mean": mean, "optimizer": optimizer}
     if saved.exists():
-        stored = torch.load(saved, map_location=device, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(stored[name])
-        generator.set_state(stored["generator"].cpu())
-        step = stored["step"]
+        step = _load(saved, parts, generator)
         watch(3 * batch * step)
     while step < n_steps:
         chosen = torch.randint(len(examples[0]), (batch,), generator=generator, device=device)
@@ -148,9 +165,7 @@ def train(
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         step += 1
-        with torch.no_grad():
-            for kept, now in zip(mean.parameters(), net.parameters(), strict=True):
-                kept.lerp_(now, max(0.001, 10 / (step + 10)))
+        _follow(mean, net, max(0.001, 10 / (step + 10)))
         if step % SAVE_EVERY == 0 or step == n_steps:
             content = {name: part.state_dict() for name, part in parts.items()}
             save(content | {"generator": generator.get_state(), "step": step}, saved)
@@ -177,6 +192,119 @@ def euler(velocity: nn.Module, n_steps: int, noise: Tensor) -> Tensor:
     return last(ode.euler(velocity, noise, torch.linspace(1, 0, n_steps + 1)))
 
 
+def _judge(net: nn.Module, images: Tensor, labels: Tensor, *, generator: object) -> Tensor:
+    """The classifier's loss; it draws nothing from the generator that ``train`` hands it."""
+    return F.cross_entropy(net(images), labels)
+
+
+class Study:
+    """A run's plan and folder, its values so far, and the classifier by whose features it judges.
+
+    fit, test : images (N, 1, H, W) in [-1, 1] and labels (N,). folder : where everything is kept.
+    watch : told how many evaluations of the U-Net were just made.
+    """
+
+    def __init__(
+        self,
+        fit: tuple[Tensor, Tensor],
+        test: tuple[Tensor, Tensor],
+        plan: Plan,
+        folder: Path,
+        watch: Watch,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.plan = plan
+        self.folder = folder
+        self.watch = watch
+        self.x = fit[0]
+        self.device = self.x.device
+        self.values: dict[str, float] = book.read_json(folder / "values.json")
+        net = Classifier(self.x.shape[2], self.seeded()).to(self.device)
+        saved = folder / "classifier.pt"
+        self.judges = train(net, _judge, fit, plan.n_classifier, plan.batch, saved)
+        found = torch.cat([self.judges(part).argmax(1) for part in test[0].split(PART)])
+        self.keep("classifier's accuracy", lambda: (found == test[1]).double().mean().item())
+        self.real = self.features(test[0])
+        self.generator = torch.Generator(self.device).manual_seed(1)
+        self.start = self.noise(plan.n_samples).split(PART)
+
+    def keep(self, text: str, value: Callable[[], float]) -> None:
+        """Measure a value unless it is known, and note it at once."""
+        if f"Fashion-MNIST, {text}" not in self.values:
+            self.values[f"Fashion-MNIST, {text}"] = value()
+            book.write_json(self.folder / "values.json", self.values)
+
+    def seeded(self) -> torch.Generator:
+        """A generator that gives every network the same start."""
+        return torch.Generator().manual_seed(0)
+
+    def noise(self, n: int) -> Tensor:
+        """Noise (n, 1, H, W), drawn from the study's own generator."""
+        shape = (n, *self.x.shape[1:])
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def trained(
+        self, name: str, loss: Callable, examples: tuple[Tensor, ...], n_steps: int
+    ) -> UNet:
+        """A U-Net trained on examples, kept under this name."""
+        net = UNet(1, self.plan.widths, generator=self.seeded()).to(self.device)
+        saved = self.folder / f"{name}.pt"
+        return train(net, loss, examples, n_steps, self.plan.batch, saved, self.watch)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The classifier's features (N, 64) of images (N, 1, H, W), clamped to [-1, 1]."""
+        return torch.cat([self.judges.features(p.clamp(-1, 1)) for p in images.split(PART)])
+
+    def sampled(self, text: str, n: int, sample: Callable[[Tensor], Tensor]) -> None:
+        """Judge what ``sample`` makes of the noise in n evaluations an image."""
+
+        def distance() -> float:
+            images = torch.cat([sample(part) for part in self.start])
+            return frechet(self.features(images), self.real)
+
+        self.keep(text, distance)
+        self.watch(n * self.plan.n_samples)
+
+    def floor(self) -> None:
+        """Judge training images: the distance that the finite sample alone makes."""
+        order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
+        some = self.x[order[: self.plan.n_samples]]
+        self.keep("floor: training images", lambda: frechet(self.features(some), self.real))
+
+    def ddim(self) -> None:
+        """Train a noise predictor; judge its samples for every number of steps and eta."""
+        schedule = ddpm.linear()
+
+        def loss(net: nn.Module, x0: Tensor, **draws: torch.Generator) -> Tensor:
+            return ddpm.loss(net, x0, schedule, **draws)
+
+        net = self.trained("noise", loss, (self.x,), self.plan.n_train)
+        for eta in CIFAR:
+            for n in STEPS:
+                draws = torch.Generator(self.device).manual_seed(2)
+                way = partial(
+                    ddpm.ddim, net, schedule=schedule, n_steps=n, eta=eta, generator=draws
+                )
+                self.sampled(f"S = {n}, eta = {eta}", n, lambda part, way=way: last(way(part)))
+
+    def flow(self, when: str, examples: tuple[Tensor, ...], n_steps: int) -> nn.Module:
+        """Train a rectified flow before or after the reflow, judge its samples; returns it."""
+        net = self.trained(f"{when}-reflow", rectified_flow.loss, examples, n_steps)
+        for n, words in ((1, "1 step"), (2, "2 steps"), (self.plan.n_many, "many steps")):
+            self.sampled(f"{words}, {when} reflow", n, partial(euler, net, n))
+        return net
+
+    def pairs(self, net: nn.Module) -> tuple[Tensor, Tensor]:
+        """Where the flow takes noise, and that noise, (n_pairs, 1, H, W) each; made once."""
+        path = self.folder / "pairs.pt"
+        if not path.exists():
+            noise = self.noise(self.plan.n_pairs)
+            ends = [euler(net, self.plan.n_many, part) for part in noise.split(PART)]
+            save((torch.cat(ends), noise), path)
+        self.watch(self.plan.n_many * self.plan.n_pairs)
+        return torch.load(path, map_location=self.device, weights_only=True)
+
+
 def run(
     fit: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
@@ -188,68 +316,12 @@ def run(
 
     fit, test : images (N, 1, H, W) in [-1, 1] and labels (N,). folder : where everything is kept.
     """
-    x, device = fit[0], fit[0].device
-    folder.mkdir(parents=True, exist_ok=True)
-    known, generator = book.read_json(folder / "values.json"), torch.Generator(device)
-
-    def keep(text: str, value: Callable[[], float]) -> None:
-        if f"Fashion-MNIST, {text}" not in known:
-            known[f"Fashion-MNIST, {text}"] = value()
-            book.write_json(folder / "values.json", known)
-
-    def seeded() -> torch.Generator:
-        return torch.Generator().manual_seed(0)
-
-    def trained(name: str, loss: Callable, examples: tuple[Tensor, ...], n_steps: int) -> UNet:
-        net = UNet(1, plan.widths, generator=seeded()).to(device)
-        return train(net, loss, examples, n_steps, plan.batch, folder / f"{name}.pt", watch)
-
-    def judge(net: nn.Module, images: Tensor, labels: Tensor, *, generator: object) -> Tensor:
-        return F.cross_entropy(net(images), labels)
-
-    judges = Classifier(x.shape[2], seeded()).to(device)
-    saved = folder / "classifier.pt"
-    judges = train(judges, judge, fit, plan.n_classifier, plan.batch, saved)
-    right = torch.cat([judges(part).argmax(1) for part in test[0].split(PART)]) == test[1]
-    keep("classifier's accuracy", lambda: right.double().mean().item())
-
-    def features(images: Tensor) -> Tensor:
-        return torch.cat([judges.features(p.clamp(-1, 1)) for p in images.split(PART)])
-
-    real = features(test[0])
-    draw = partial(torch.randn, generator=generator.manual_seed(1), device=device)
-    start = draw((plan.n_samples, *x.shape[1:])).split(PART)
-    some = torch.randperm(len(x), generator=generator, device=device)[: plan.n_samples]
-    keep("floor: training images", lambda: frechet(features(x[some]), real))
-
-    def sampled(text: str, n: int, sample: Callable[[Tensor], Tensor]) -> None:
-        keep(text, lambda: frechet(features(torch.cat([sample(part) for part in start])), real))
-        watch(n * plan.n_samples)
-
-    schedule = ddpm.linear()
-    net = trained(
-        "noise", lambda net, x0, **g: ddpm.loss(net, x0, schedule, **g), (x,), plan.n_train
-    )
-    for eta in CIFAR:
-        for n in STEPS:
-            draws = torch.Generator(device).manual_seed(2)
-            way = partial(ddpm.ddim, net, schedule=schedule, n_steps=n, eta=eta, generator=draws)
-            sampled(f"S = {n}, eta = {eta}", n, lambda part, way=way: last(way(part)))
-
-    examples, n_steps = (x,), plan.n_train
-    for when in ONE_STEP:
-        net = trained(f"{when}-reflow", rectified_flow.loss, examples, n_steps)
-        for n, words in ((1, "1 step"), (2, "2 steps"), (plan.n_many, "many steps")):
-            sampled(f"{words}, {when} reflow", n, partial(euler, net, n))
-        if when == "before":
-            if not (folder / "pairs.pt").exists():
-                noise = draw((plan.n_pairs, *x.shape[1:]))
-                ends = torch.cat([euler(net, plan.n_many, part) for part in noise.split(PART)])
-                save((ends, noise), folder / "pairs.pt")
-            examples = torch.load(folder / "pairs.pt", map_location=device, weights_only=True)
-            n_steps = plan.n_reflow
-            watch(plan.n_many * plan.n_pairs)
-    return known
+    study = Study(fit, test, plan, folder, watch)
+    study.floor()
+    study.ddim()
+    net = study.flow("before", (study.x,), plan.n_train)
+    study.flow("after", study.pairs(net), plan.n_reflow)
+    return study.values
 
 
 def main() -> None:
@@ -264,7 +336,8 @@ def main() -> None:
         images, labels = data.fashion_mnist(split, download=True)
         return images[:, None].to(device).float() / 127.5 - 1, labels.to(device)
 
-    plan, share = Plan(), chosen.share
+    plan = Plan()
+    share = chosen.share
     names = ("n_classifier", "n_train", "n_reflow")
     plan = replace(plan, **{name: max(1, round(share * getattr(plan, name))) for name in names})
     folder = large.folder(f"flow-{share:g}")

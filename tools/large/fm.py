@@ -83,7 +83,8 @@ def train(
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=plan.lr)
     generator = torch.Generator(fields.device).manual_seed(0)
-    best, kept = 0.0, {}
+    best = 0.0
+    kept: dict[str, Tensor] = {}
     for _ in range(plan.n_epochs):
         order = torch.randperm(len(fields), generator=generator, device=fields.device)
         for part in order.split(plan.batch):

@@ -26,7 +26,8 @@ from helpers.matching.tokens import tokenize
 from helpers.matching.two_tower import TwoTower, in_batch_loss
 from tools.large import rows as large
 
-CHAPTER, UNIT = "7. Matching", "nDCG@10"
+CHAPTER = "7. Matching"
+UNIT = "nDCG@10"
 SYSTEMS = ("BM25", "two towers", "hybrid (RRF)")
 COUNTED = ("unjudged worthless", "unjudged left out")
 Watch = Callable[[int], None]  # told how many training steps were just made
@@ -105,7 +106,8 @@ def run(shop: catalogue.Wands, plan: Plan, watch: Watch = lambda steps: None) ->
     """Index, train, search, judge: the values of all `rows`, by their text."""
     parts = (shop.names, shop.classes, shop.descriptions, shop.features)
     texts = [tokenize(" ".join(product)) for product in zip(*parts, strict=True)]
-    asked, names = [tokenize(q) for q in shop.queries], [tokenize(n) for n in shop.names]
+    asked = [tokenize(q) for q in shop.queries]
+    names = [tokenize(n) for n in shop.names]
     # Products come sorted, and ties in the order of the index: mixed, they favour nobody.
     mixed = torch.randperm(len(texts), generator=torch.Generator().manual_seed(0))
     index = BM25([texts[i] for i in mixed])

@@ -20,7 +20,10 @@ from helpers.flows.nice import nice
 from tools.build import book
 from tools.large import rows as large
 
-EPOCHS, BATCH, LEVELS = 1500, 200, 256  # NICE's, for MNIST
+# NICE's, for MNIST
+EPOCHS = 1500
+BATCH = 200
+LEVELS = 256
 
 
 def batches(n: int, size: int, generator: torch.Generator) -> list[Tensor]:
@@ -36,6 +39,36 @@ def nats(flow: Flow, v: Tensor, generator: torch.Generator) -> float:
     return (torch.stack(parts).sum() / len(v)).item()
 
 
+def _epoch(
+    flow: Flow, optimizer: torch.optim.Optimizer, fit: Tensor, generator: torch.Generator
+) -> None:
+    """One pass of training over whole numbers fit (N, D)."""
+    for rows in batches(len(fit), BATCH, generator):
+        loss = -flow.log_prob(dequantize(fit[rows], LEVELS, generator)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(flow.parameters(), 100.0)
+        optimizer.step()
+
+
+def _save(path: Path, parts: dict, generator: torch.Generator, state: dict) -> None:
+    """Keep a run in one step: an interrupt leaves the old file or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {name: part.state_dict() for name, part in parts.items()}
+    temporary = path.with_suffix(".part")
+    torch.save(content | {"generator": generator.get_state(), "state": state}, temporary)
+    temporary.replace(path)
+
+
+def _load(path: Path, parts: dict, generator: torch.Generator) -> dict:
+    """Bring parts and generator to where a kept run stopped; returns its state."""
+    stored = torch.load(path, map_location=generator.device, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(stored[name])
+    generator.set_state(stored["generator"].cpu())
+    return stored["state"]
+
+
 def train_nice(
     v: Tensor,
     *,
@@ -47,10 +80,11 @@ def train_nice(
 ) -> tuple[Flow, float]:
     """Train the paper's model on whole numbers v (N, D); the epoch best on validation is kept.
 
-    Returns the flow and its validation log-likelihood in nats.
+    The last n_valid rows validate. Returns the flow and its validation log-likelihood in nats.
     """
     generator = torch.Generator(v.device).manual_seed(0)
-    fit, valid = v[:-n_valid], v[-n_valid:]
+    fit = v[:-n_valid]
+    valid = v[-n_valid:]
     flow = nice(v.shape[1], hidden=hidden, generator=torch.Generator().manual_seed(0)).to(v.device)
     flow.layers[-1].fit(dequantize(fit, LEVELS, generator), flow.prior.std)
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3, eps=1e-4)
@@ -58,18 +92,9 @@ def train_nice(
     state = {"epoch": 0, "best": nats(flow, valid, generator), "kept": flow.state_dict()}
     parts = {"flow": flow, "optimizer": optimizer, "schedule": schedule}
     if saved and saved.exists():
-        stored = torch.load(saved, map_location=v.device, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(stored[name])
-        generator.set_state(stored["generator"].cpu())
-        state = stored["state"]
+        state = _load(saved, parts, generator)
     for epoch in range(state["epoch"], n_epochs):
-        for rows in batches(len(fit), BATCH, generator):
-            loss = -flow.log_prob(dequantize(fit[rows], LEVELS, generator)).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(flow.parameters(), 100.0)
-            optimizer.step()
+        _epoch(flow, optimizer, fit, generator)
         schedule.step()
         score = nats(flow, valid, generator)
         if score > state["best"]:
@@ -78,11 +103,7 @@ def train_nice(
         state["epoch"] = epoch + 1
         watch(epoch, score)
         if saved and (epoch + 1) % 10 == 0:
-            saved.parent.mkdir(parents=True, exist_ok=True)
-            content = {name: part.state_dict() for name, part in parts.items()}
-            temporary = saved.with_suffix(".part")
-            torch.save(content | {"generator": generator.get_state(), "state": state}, temporary)
-            temporary.replace(saved)
+            _save(saved, parts, generator, state)
     flow.load_state_dict(state["kept"])
     return flow, state["best"]
 

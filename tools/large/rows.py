@@ -41,7 +41,8 @@ def record(
     for new in rows:
         row = known.get(new["text"])
         if row is None:
-            listed.append(row := new)
+            row = new
+            listed.append(row)
         if new["text"] in values:
             row |= {"text": new["text"] + note} | reached(device, values[new["text"]])
     book.write_json(book.generated(root, "large.json"), content)

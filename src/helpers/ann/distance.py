@@ -31,11 +31,15 @@ class Index(Protocol):
 
 def check_vectors(vectors: Tensor, name: str = "vectors") -> Tensor:
     """Give ``vectors`` back; ValueError, saying which ``name``, unless finite floats (N, D)."""
-    if not isinstance(vectors, Tensor) or vectors.dtype not in (torch.float32, torch.float64):
-        kind = getattr(vectors, "dtype", type(vectors).__name__)
-        raise ValueError(f"{name} must be a float32 or float64 tensor, got {kind}")
-    if vectors.ndim != 2 or 0 in vectors.shape:
+    if not isinstance(vectors, Tensor):
+        kind = type(vectors).__name__
+        raise ValueError(f"{name} must be a float32 or float64 tensor, got a {kind}")
+    if vectors.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} must be a float32 or float64 tensor, got {vectors.dtype}")
+    if vectors.ndim != 2:
         raise ValueError(f"{name} must be (N, D) and not empty, got {tuple(vectors.shape)}")
+    if 0 in vectors.shape:
+        raise ValueError(f"{name} must be not empty, got {tuple(vectors.shape)}")
     if not bool(vectors.isfinite().all()):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return vectors
@@ -46,9 +50,7 @@ def check_search(queries: Tensor, vectors: Tensor | None, k: int) -> None:
     if vectors is None:
         raise ValueError("there must be vectors to search, got none: call build first")
     check_vectors(queries, "queries")
-    if queries.dtype != vectors.dtype or queries.shape[1] != vectors.shape[1]:
-        got = f"{queries.dtype} {tuple(queries.shape)}"
-        raise ValueError(f"queries must be {vectors.dtype} (Q, {vectors.shape[1]}), got {got}")
+    _check_alike("queries", "Q", queries, vectors)
     check_count("k", k, 1, len(vectors))
 
 
@@ -57,33 +59,50 @@ def check_more(more: Tensor, vectors: Tensor | None) -> None:
     if vectors is None:
         raise ValueError("there must be an index to add to, got none: call build first")
     check_vectors(more)
-    if more.dtype != vectors.dtype or more.shape[1] != vectors.shape[1]:
-        got = f"{more.dtype} {tuple(more.shape)}"
-        raise ValueError(f"vectors must be {vectors.dtype} (n, {vectors.shape[1]}), got {got}")
+    _check_alike("vectors", "n", more, vectors)
+
+
+def _check_alike(name: str, count: str, given: Tensor, vectors: Tensor) -> None:
+    """ValueError unless ``given`` has the kind and the dimensions of the vectors (N, D)."""
+    wanted = f"{vectors.dtype} ({count}, {vectors.shape[1]})"
+    if given.dtype != vectors.dtype:
+        raise ValueError(f"{name} must be {wanted}, got {given.dtype}")
+    if given.shape[1] != vectors.shape[1]:
+        raise ValueError(f"{name} must be {wanted}, got {tuple(given.shape)}")
 
 
 def check_count(name: str, value: int, low: int, high: float = math.inf) -> int:
     """Give ``value`` back; ValueError, by ``name``, unless whole and in [``low``, ``high``]."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+    limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        kind = type(value).__name__
+        raise ValueError(f"{name} must be a whole number {limit}, got {value!r}, a {kind}")
+    if not low <= value <= high:
         raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
     return value
 
 
 def check_ids(ids: Tensor, n: int) -> None:
     """ValueError unless ids (B,) are whole numbers from 0 to ``n`` - 1."""
-    if ids.dtype != torch.long or ids.ndim != 1 or not bool(((ids >= 0) & (ids < n)).all()):
-        got = f"{ids.dtype} {tuple(ids.shape)}"
-        raise ValueError(f"ids must be int64 (B,) from 0 to {n - 1}, got {got} or others")
+    wanted = f"int64 (B,) from 0 to {n - 1}"
+    if ids.dtype != torch.long:
+        raise ValueError(f"ids must be {wanted}, got {ids.dtype}")
+    if ids.ndim != 1:
+        raise ValueError(f"ids must be {wanted}, got the shape {tuple(ids.shape)}")
+    bad = ids[(ids < 0) | (ids >= n)]
+    if len(bad):
+        raise ValueError(f"ids must be {wanted}, got {int(bad[0])}")
 
 
 def check_allowed(allowed: Tensor | None, vectors: Tensor) -> None:
     """ValueError unless ``allowed`` is None or says of each of vectors (N, D) yes or no, (N,)."""
     if allowed is None:
         return
-    if allowed.dtype != torch.bool or allowed.shape != vectors.shape[:1]:
-        got = f"{allowed.dtype} {tuple(allowed.shape)}"
-        raise ValueError(f"allowed must be bool ({len(vectors)},), got {got}")
+    wanted = f"bool ({len(vectors)},)"
+    if allowed.dtype != torch.bool:
+        raise ValueError(f"allowed must be {wanted}, got {allowed.dtype}")
+    if allowed.shape != vectors.shape[:1]:
+        raise ValueError(f"allowed must be {wanted}, got the shape {tuple(allowed.shape)}")
     if not bool(allowed.any()):
         raise ValueError("allowed must leave at least one vector, got none")
 
@@ -161,10 +180,15 @@ def recall(ids: Tensor, truth: Tensor) -> float:
 
     -1 among the ids is nobody; among the truth it is a ValueError, as are wrong shapes.
     """
-    if ids.ndim != 2 or truth.ndim != 2 or len(ids) != len(truth) or truth.numel() == 0:
-        raise ValueError(
-            f"ids and truth must be (Q, L) and (Q, k), got {tuple(ids.shape)}, {tuple(truth.shape)}"
-        )
+    wanted = "ids and truth must be (Q, L) and (Q, k)"
+    if ids.ndim != 2:
+        raise ValueError(f"{wanted}, got ids {tuple(ids.shape)}")
+    if truth.ndim != 2:
+        raise ValueError(f"{wanted}, got truth {tuple(truth.shape)}")
+    if len(ids) != len(truth):
+        raise ValueError(f"{wanted}, got {len(ids)} and {len(truth)} queries")
+    if truth.numel() == 0:
+        raise ValueError(f"{wanted}, got no truth: {tuple(truth.shape)}")
     if truth.min() < 0:
         raise ValueError(f"truth must be ids of at least 0, got {truth.min()}")
     return (truth[:, :, None] == ids[:, None]).any(2).double().mean().item()

@@ -26,7 +26,9 @@ class Flat:
     """
 
     def __init__(self, block: tuple[int, int] = (512, 4096)) -> None:
-        if len(block) != 2 or min(block) < 1:
+        if len(block) != 2:
+            raise ValueError(f"block must be two numbers, got {len(block)}")
+        if min(block) < 1:
             raise ValueError(f"block must be two numbers of at least 1, got {block}")
         self.block = block[0], block[1] + -block[1] % GROUP
         self.vectors: Tensor | None = None
@@ -54,7 +56,8 @@ class Flat:
         ids = torch.arange(len(self.vectors), device=queries.device)
         wide = self.wide
         if allowed is not None:
-            ids, wide = ids[allowed], wide[allowed]
+            ids = ids[allowed]
+            wide = wide[allowed]
         self.n_distances = torch.full((len(queries),), len(ids), device=queries.device)
         names = pad(ids, (0, -len(ids) % GROUP), value=-1).view(-1, GROUP)
         asked = torch.cat([-2 * (queries - self.centre), queries.new_ones(len(queries), 1)], 1)

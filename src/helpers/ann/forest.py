@@ -32,7 +32,9 @@ class Forest:
     def build(self, vectors: Tensor) -> "Forest":
         """Take vectors (N, D); all trees grow together, one level at a time."""
         self.vectors = check_vectors(vectors)
-        n, device, n_trees = len(vectors), vectors.device, self.n_trees
+        n = len(vectors)
+        device = vectors.device
+        n_trees = self.n_trees
         self.depth = max(0, math.ceil(math.log2(n / self.leaf_size)))
         self.n_inner = 2**self.depth - 1
         shape = n_trees, self.n_inner
@@ -51,7 +53,8 @@ class Forest:
             # Sort by node, and within a node by value: two stable sorts, the last key first.
             at = value.argsort(dim=1, stable=True)
             at = at.gather(1, node[at].argsort(dim=1, stable=True))
-            order, value = order.gather(1, at), value.gather(1, at)
+            order = order.gather(1, at)
+            value = value.gather(1, at)
             middle = ends[:-1] + (sizes + 1) // 2
             here = middle.to(device)
             self.normals[:, slots] = normal
@@ -82,19 +85,21 @@ class Forest:
         check_search(queries, self.vectors, k)
         total = self.n_trees * (self.n_inner + 1)
         check_count("n_leaves", n_leaves, 1)
-        n_leaves, device = min(n_leaves, total), queries.device
-        n, width = len(queries), self.n_trees + n_leaves * self.depth + 1
+        n_leaves = min(n_leaves, total)
+        device = queries.device
+        n = len(queries)
+        width = self.n_trees + n_leaves * self.depth + 1
         # The queue: how far on the right side its worst cut leaves us, tree, node.
-        margin = queries.new_full((n, width), -math.inf)
-        margin[:, : self.n_trees] = math.inf
-        tree = torch.zeros(n, width, dtype=torch.long, device=device)
-        tree[:, : self.n_trees] = torch.arange(self.n_trees, device=device)
-        node, rows, end = torch.zeros_like(tree), torch.arange(n, device=device), self.n_trees
+        margin, tree = self._queue(queries, width)
+        node = torch.zeros_like(tree)
+        rows = torch.arange(n, device=device)
+        end = self.n_trees
         found = []
         for _ in range(n_leaves):
             worst, at = margin.max(1)
             margin[rows, at] = -math.inf
-            t, here = tree[rows, at], node[rows, at]
+            t = tree[rows, at]
+            here = node[rows, at]
             for _ in range(self.depth):
                 inner = here < self.n_inner
                 slot = here.clamp(max=self.n_inner - 1)
@@ -102,7 +107,8 @@ class Forest:
                 right = (value > 0).long()
                 waits = torch.minimum(worst, -value.abs())
                 margin[:, end] = waits.masked_fill(~inner, -math.inf)
-                tree[:, end], node[:, end] = t, 2 * here + 2 - right
+                tree[:, end] = t
+                node[:, end] = 2 * here + 2 - right
                 end += 1
                 here = torch.where(inner, 2 * here + 1 + right, here)
                 # What stays on its side keeps the margin it came with.
@@ -111,3 +117,11 @@ class Forest:
         candidates = once(torch.cat(found, 1))
         distances, ids, self.n_distances = rerank(queries, self.vectors, candidates, k)
         return distances, ids
+
+    def _queue(self, queries: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Margins and trees, (Q, width), when only the roots wait, each with nothing against it."""
+        margin = queries.new_full((len(queries), width), -math.inf)
+        margin[:, : self.n_trees] = math.inf
+        tree = torch.zeros(len(queries), width, dtype=torch.long, device=queries.device)
+        tree[:, : self.n_trees] = torch.arange(self.n_trees, device=queries.device)
+        return margin, tree

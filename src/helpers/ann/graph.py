@@ -54,23 +54,14 @@ def beam(
 
 
 def _beam(queries, vectors, links, entries, ef, allowed, width):
-    n, device = len(queries), queries.device
+    n = len(queries)
+    device = queries.device
     seen = torch.zeros(n * len(vectors), dtype=torch.bool, device=device)
     counts = torch.ones(n, dtype=torch.long, device=device)
     rows = torch.arange(n, device=device)
     seen[rows * len(vectors) + entries] = True
-    # The pool: distances, and ids doubled, plus one where opened (-1 is opened: never a choice).
-    pool = queries.new_full((n, width), math.inf)
-    code = torch.full((n, width), -1, device=device)
-    pool[:, 0] = (queries - vectors[entries]).square().sum(1)
-    code[:, 0] = 2 * entries
-    kept = kept_ids = None
-    if allowed is not None:
-        first = allowed[entries][:, None]
-        kept = torch.full_like(pool[:, :1], math.inf).expand(-1, ef).clone()
-        kept_ids = torch.full((n, ef), -1, device=device)
-        kept[:, :1] = pool[:, :1].masked_fill(~first, math.inf)
-        kept_ids[:, :1] = entries[:, None].masked_fill(~first, -1)
+    pool, code = _first_pool(queries, vectors, entries, width)
+    kept, kept_ids = _first_kept(pool[:, :1], entries, allowed, ef)
     out = queries.new_full((n, ef), math.inf), torch.full((n, ef), -1, device=device)
     while len(rows):
         best, at = pool.masked_fill(code % 2 == 1, math.inf).min(1)
@@ -79,33 +70,100 @@ def _beam(queries, vectors, links, entries, ef, allowed, width):
             go &= best <= kept.amax(1)
         if go.float().mean() < 0.8:  # carry on with the walks that are not over
             here = (pool, code >> 1) if kept is None else (kept, kept_ids)
-            for whole, part in zip(out, here, strict=True):
-                whole[rows[~go]] = part[~go]
-            pool, code, rows, at = pool[go], code[go], rows[go], at[go]
+            _write(out, here, rows, ~go)
+            pool = pool[go]
+            code = code[go]
+            rows = rows[go]
+            at = at[go]
             if kept is not None:
-                kept, kept_ids = kept[go], kept_ids[go]
+                kept = kept[go]
+                kept_ids = kept_ids[go]
             go = go[go]
             if not len(rows):
                 break
         node = code.gather(1, at[:, None])[:, 0] >> 1
         code.scatter_(1, at[:, None], (2 * node + 1)[:, None])
         near = links(node.clamp(min=0))
-        place = (rows[:, None] * len(vectors) + near.clamp(min=0)).flatten()
-        fresh = (near >= 0) & go[:, None] & ~seen.index_select(0, place).view(near.shape)
+        fresh, at = _unseen(seen, rows * len(vectors), near, go)
         counts[rows] += fresh.sum(1)
-        new = queries.new_full(near.shape, math.inf)
-        at = fresh.flatten().nonzero()[:, 0]  # only these are looked at
-        seen.index_fill_(0, place.index_select(0, at), True)
-        apart = vectors.index_select(0, near.flatten().index_select(0, at))
-        apart -= queries.index_select(0, rows.index_select(0, at // near.shape[1]))
-        new.view(-1).index_copy_(0, at, apart.square_().sum(1))
+        new = _apart(queries, vectors, rows, near, at)
         pool, at = torch.cat([pool, new], 1).topk(width, 1, largest=False, sorted=False)
         code = torch.cat([code, 2 * near], 1).gather(1, at)
         if kept is not None:
-            new = new.masked_fill(~allowed[near.clamp(min=0)], math.inf)
-            kept, at = torch.cat([kept, new], 1).topk(ef, 1, largest=False, sorted=False)
-            kept_ids = torch.cat([kept_ids, near], 1).gather(1, at)
+            kept, kept_ids = _remember(kept, kept_ids, new, near, allowed)
     return *nearest(*out, ef), counts
+
+
+def _first_pool(
+    queries: Tensor, vectors: Tensor, entries: Tensor, width: int
+) -> tuple[Tensor, Tensor]:
+    """The pool (n, width) with entries (n,) alone: distances, and codes.
+
+    A code is an id doubled, plus one where it was opened; -1 is opened, so never a choice.
+    """
+    pool = queries.new_full((len(queries), width), math.inf)
+    code = torch.full((len(queries), width), -1, device=queries.device)
+    pool[:, 0] = (queries - vectors[entries]).square().sum(1)
+    code[:, 0] = 2 * entries
+    return pool, code
+
+
+def _unseen(seen: Tensor, begin: Tensor, near: Tensor, go: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of ``near`` (n, L) walks that go on see first, and their places in its flattened form.
+
+    They are marked in ``seen``, where the marks of a walk start at ``begin`` (n,).
+    """
+    place = (begin[:, None] + near.clamp(min=0)).flatten()
+    fresh = (near >= 0) & go[:, None] & ~seen.index_select(0, place).view(near.shape)
+    at = fresh.flatten().nonzero()[:, 0]
+    seen.index_fill_(0, place.index_select(0, at), True)
+    return fresh, at
+
+
+def _remember(
+    kept: Tensor, kept_ids: Tensor, new: Tensor, near: Tensor, allowed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The nearest of those remembered (n, ef) and the allowed ones of ``near`` (n, L)."""
+    new = new.masked_fill(~allowed[near.clamp(min=0)], math.inf)
+    kept, at = torch.cat([kept, new], 1).topk(kept.shape[1], 1, largest=False, sorted=False)
+    return kept, torch.cat([kept_ids, near], 1).gather(1, at)
+
+
+def _first_kept(
+    apart: Tensor, entries: Tensor, allowed: Tensor | None, ef: int
+) -> tuple[Tensor | None, Tensor | None]:
+    """What walks remember at first, (n, ef): entries (n,), at ``apart`` (n, 1), if allowed.
+
+    None and None if all are allowed: then the pool remembers.
+    """
+    if allowed is None:
+        return None, None
+    first = allowed[entries][:, None]
+    kept = torch.full_like(apart, math.inf).expand(-1, ef).clone()
+    kept_ids = torch.full((len(entries), ef), -1, device=entries.device)
+    kept[:, :1] = apart.masked_fill(~first, math.inf)
+    kept_ids[:, :1] = entries[:, None].masked_fill(~first, -1)
+    return kept, kept_ids
+
+
+def _write(
+    out: tuple[Tensor, Tensor], here: tuple[Tensor, Tensor], rows: Tensor, over: Tensor
+) -> None:
+    """Write what walks that are over (n,) remember into their rows (n,) of ``out``."""
+    for whole, part in zip(out, here, strict=True):
+        whole[rows[over]] = part[over]
+
+
+def _apart(queries: Tensor, vectors: Tensor, rows: Tensor, near: Tensor, at: Tensor) -> Tensor:
+    """Squared distances (n, L) of queries ``rows`` (n,) to ``near`` (n, L); inf but at ``at``.
+
+    at : places in the flattened ``near``.
+    """
+    new = queries.new_full(near.shape, math.inf)
+    apart = vectors.index_select(0, near.flatten().index_select(0, at))
+    apart -= queries.index_select(0, rows.index_select(0, at // near.shape[1]))
+    new.view(-1).index_copy_(0, at, apart.square_().sum(1))
+    return new
 
 
 def select(
@@ -170,13 +228,15 @@ def link_back(
     vectors : (N, D). heuristic : as for :func:`select`.
     """
     order = targets.argsort(stable=True)
-    sources, targets = sources[order], targets[order]
+    sources = sources[order]
+    targets = targets[order]
     _, counts = torch.unique_consecutive(targets, return_counts=True)
     begin = counts.cumsum(0) - counts
     n_rounds = int(counts.max()) if len(counts) else 0
     for turn in range(n_rounds):
         at = (begin + turn)[counts > turn]
-        row, new = rows[targets[at]], sources[at]
+        row = rows[targets[at]]
+        new = sources[at]
         now = links[row]
         degree = (now >= 0).sum(1)
         room = degree < links.shape[1]

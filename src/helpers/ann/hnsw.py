@@ -51,13 +51,16 @@ class Hnsw:
         self.n_links = check_count("n_links", n_links, 2)
         self.ef_build = check_count("ef_build", ef_build, 1)
         self.block = check_count("block", block, 1)
-        self.heuristic, self.flat, self.generator = heuristic, flat, generator
+        self.heuristic = heuristic
+        self.flat = flat
+        self.generator = generator
         self.vectors: Tensor | None = None
 
     def build(self, vectors: Tensor) -> "Hnsw":
         """Start afresh with vectors (N, D)."""
         check_vectors(vectors)
-        self.vectors, self.entry, self.n_built = vectors[:0], 0, 0
+        self.vectors = vectors[:0]
+        self.entry = 0
         self.links: list[Tensor] = []
         self.rows: list[Tensor] = []  # of layer l: where in links[l] a vector is, -1 if nowhere
         self.alive = torch.ones(0, dtype=torch.bool, device=vectors.device)
@@ -67,7 +70,8 @@ class Hnsw:
     def add(self, vectors: Tensor) -> Tensor:
         """Insert vectors (n, D) after those there are; returns their ids (n,)."""
         check_more(vectors, self.vectors)
-        first, device = len(self.vectors), vectors.device
+        first = len(self.vectors)
+        device = vectors.device
         ids = torch.arange(first, first + len(vectors), device=device)
         where = self.generator.device if self.generator else "cpu"
         draw = 1 - torch.rand(len(ids), generator=self.generator, device=where)
@@ -79,7 +83,8 @@ class Hnsw:
             if level == len(self.links):
                 self.links.append(ids.new_empty(0, self.n_links * (1 if level else 2)))
                 self.rows.append(ids.new_full((first,), -1))
-            here, links = levels >= level, self.links[level]
+            here = levels >= level
+            links = self.links[level]
             row = torch.where(here, len(links) + here.cumsum(0) - 1, -1)
             self.rows[level] = torch.cat([self.rows[level], row])
             more = links.new_full((int(here.sum()), links.shape[1]), -1)
@@ -105,7 +110,6 @@ class Hnsw:
         queries = self.vectors[ids]
         entries = torch.full_like(ids, self.entry)
         among = squared_distances(queries, queries)
-        self.n_built += len(ids) * (len(ids) - 1) // 2
         earlier = torch.ones_like(among, dtype=torch.bool).tril(-1)
         chosen = []
         for level in reversed(range(max(n_layers, int(levels.max()) + 1))):
@@ -122,11 +126,13 @@ class Hnsw:
             if old:
                 far, found = self._walk(queries[here], level, entries[here], self.ef_build)
                 entries[here] = found[:, 0]
-                near, beside = torch.cat([near, far], 1), torch.cat([beside, found], 1)
+                near = torch.cat([near, far], 1)
+                beside = torch.cat([beside, found], 1)
             found = nearest(near, beside, self.ef_build)[1]
             chosen.append((level, ids[here], found))
         for level, new, found in chosen:
-            rows, links = self.rows[level], self.links[level]
+            rows = self.rows[level]
+            links = self.links[level]
             to = select(
                 self.vectors[new], self.vectors, found, self.n_links, heuristic=self.heuristic
             )
@@ -136,11 +142,9 @@ class Hnsw:
             link_back(links, rows, *edges, self.vectors, heuristic=self.heuristic)
 
     def _walk(self, queries: Tensor, level: int, entries: Tensor, ef: int) -> tuple[Tensor, Tensor]:
-        distances, ids, counts = beam(
-            queries, self.vectors, lambda ids: self.neighbours(level, ids), entries, ef
-        )
-        self.n_built += int(counts.sum())
-        return distances, ids
+        """Distances and ids, (Q, ef), of walks through one layer from entries (Q,)."""
+        links = lambda ids: self.neighbours(level, ids)  # noqa: E731
+        return beam(queries, self.vectors, links, entries, ef)[:2]
 
     def remove(self, ids: Tensor) -> None:
         """Never find ids (n,) again. Walks still pass through them, until ``repair.repair``."""
@@ -158,7 +162,8 @@ class Hnsw:
         check_search(queries, self.vectors, k)
         check_count("ef", ef, 1)
         check_allowed(allowed, self.vectors)
-        ef, width = max(ef, k), None
+        ef = max(ef, k)
+        width = None
         if allowed is not None or not bool(self.alive.all()):
             allowed = self.alive if allowed is None else allowed & self.alive
             share = max(1, int(allowed.sum())) / len(allowed)
@@ -168,7 +173,8 @@ class Hnsw:
         for level in reversed(range(1, self.n_layers)):
             walk = lambda ids, level=level: self.neighbours(level, ids)  # noqa: E731
             _, found, counts = beam(queries, self.vectors, walk, entries, 1)
-            entries, total = found[:, 0], total + counts
+            entries = found[:, 0]
+            total = total + counts
         distances, ids, counts = beam(
             queries,
             self.vectors,

@@ -53,8 +53,10 @@ class Ivf:
             raise ValueError(
                 f"centroids must be (K, {vectors.shape[1]}), got {tuple(centroids.shape)}"
             )
-        self.centroids, self.n_cells = centroids, len(centroids)
-        self.vectors, self.cell = vectors, assign(vectors, centroids)[1]
+        self.centroids = centroids
+        self.n_cells = len(centroids)
+        self.vectors = vectors
+        self.cell = assign(vectors, centroids)[1]
         self._sort()
         return self
 
@@ -126,26 +128,37 @@ def scan(
     -------
     distances, ids : (Q, k), nearest first, then inf and -1. counts : (Q,) how many were scored.
     """
-    sizes, ends = begin.diff(), begin.tolist()
+    sizes = begin.diff()
+    ends = begin.tolist()
     longest = max(1, int(sizes[probes].max()))
     n_rows = max(1, BUDGET // (longest * probes.shape[1]))
     parts = []
     for first in range(0, len(probes), n_rows):
         mine = probes[first : first + n_rows]
         table = queries.new_full((*mine.shape, longest), math.inf)
-        flat = mine.flatten()
-        by_list = flat.argsort(stable=True)
-        lists, counts = torch.unique_consecutive(flat[by_list], return_counts=True)
-        for cell, asked in zip(lists.tolist(), by_list.split(counts.tolist()), strict=True):
-            part = slice(ends[cell], ends[cell + 1])
-            if part.start == part.stop:
-                continue
-            row, column = asked // mine.shape[1], asked % mine.shape[1]
-            found = score(cell, first + row, part, column)
-            table.view(-1, longest)[:, : found.shape[1]].index_copy_(0, asked, found)
+        _fill(table, mine, first, ends, score)
         best, at = table.flatten(1).topk(min(k, table[0].numel()), 1, largest=False)
-        column, offset = at // longest, at % longest
+        column = at // longest
+        offset = at % longest
         slot = (begin[mine.gather(1, column)] + offset).clamp(max=len(order) - 1)
         parts.append(nearest(best, order[slot], k))
     distances, ids = (torch.cat(columns) for columns in zip(*parts, strict=True))
     return distances, ids, sizes[probes].sum(1)
+
+
+def _fill(table: Tensor, mine: Tensor, first: int, ends: list[int], score: Score) -> None:
+    """Write into ``table`` (n, P, length) the scores of lists ``mine`` (n, P), each list once.
+
+    first : the number of the first of these n queries. ends : where lists begin and end.
+    """
+    flat = mine.flatten()
+    by_list = flat.argsort(stable=True)
+    lists, counts = torch.unique_consecutive(flat[by_list], return_counts=True)
+    for cell, asked in zip(lists.tolist(), by_list.split(counts.tolist()), strict=True):
+        part = slice(ends[cell], ends[cell + 1])
+        if part.start == part.stop:
+            continue
+        row = asked // mine.shape[1]
+        column = asked % mine.shape[1]
+        found = score(cell, first + row, part, column)
+        table.view(-1, table.shape[2])[:, : found.shape[1]].index_copy_(0, asked, found)

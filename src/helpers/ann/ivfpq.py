@@ -22,7 +22,9 @@ class IvfPq:
     """
 
     def __init__(self, cells: Ivf, quantizer: ProductQuantizer, *, keep: bool = False) -> None:
-        self.cells, self.quantizer, self.keep = cells, quantizer, keep
+        self.cells = cells
+        self.quantizer = quantizer
+        self.keep = keep
         self.vectors: Tensor | None = None
 
     def build(self, vectors: Tensor) -> "IvfPq":
@@ -38,10 +40,8 @@ class IvfPq:
         if self.quantizer.books is None:
             self.quantizer.fit(residuals)
         self.codes = self.quantizer.encode(residuals)[cells.order]
-        decoded, centre = (
-            self.quantizer.decode(self.codes),
-            cells.centroids[cells.cell[cells.order]],
-        )
+        decoded = self.quantizer.decode(self.codes)
+        centre = cells.centroids[cells.cell[cells.order]]
         self.bias = (decoded * (decoded + 2 * centre)).sum(1)
         # Not kept: a view of one row, which has the shape that queries are checked against.
         self.vectors = vectors if self.keep else vectors[:1].clone().expand(len(vectors), -1)
@@ -64,7 +64,8 @@ class IvfPq:
             raise ValueError("re-ranking needs the vectors: IvfPq(..., keep=True)")
         to_cells = squared_distances(queries, self.cells.centroids)
         near, probes = to_cells.topk(n_probes, 1, largest=False)
-        books, m = self.quantizer.books, self.quantizer.n_parts
+        books = self.quantizer.books
+        m = self.quantizer.n_parts
         tables = -2 * torch.einsum("qmd,mcd->qmc", queries.unflatten(1, (m, -1)), books)
 
         def score(cell: int, rows: Tensor, part: slice, column: Tensor) -> Tensor:

@@ -63,8 +63,3 @@ def kmeans(
         if n_empty:
             centroids[empty] = vectors[far.topk(n_empty).indices]
     return centroids
-
-
-def inertia(vectors: Tensor, centroids: Tensor) -> float:
-    """Mean squared distance of vectors (N, D) to the nearest of centroids (K, D)."""
-    return assign(vectors, centroids)[0].double().mean().item()

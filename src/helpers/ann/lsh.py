@@ -16,10 +16,13 @@ def signatures(vectors: Tensor, planes: Tensor) -> Tensor:
     vectors : (N, D). planes : normals (T, B, D), T tables of B <= 62 bits. Returns (N, T) int64.
     """
     check_vectors(vectors)
-    if planes.ndim != 3 or planes.shape[2] != vectors.shape[1] or not 1 <= planes.shape[1] <= 62:
-        raise ValueError(
-            f"planes must be (T, B <= 62, {vectors.shape[1]}), got {tuple(planes.shape)}"
-        )
+    wanted = f"planes must be (T, B <= 62, {vectors.shape[1]})"
+    if planes.ndim != 3:
+        raise ValueError(f"{wanted}, got the shape {tuple(planes.shape)}")
+    if planes.shape[2] != vectors.shape[1]:
+        raise ValueError(f"{wanted}, got {planes.shape[2]} dimensions")
+    if not 1 <= planes.shape[1] <= 62:
+        raise ValueError(f"{wanted}, got {planes.shape[1]} bits")
     sides = torch.einsum("nd,tbd->ntb", vectors, planes) > 0
     return (sides.long() << torch.arange(planes.shape[1], device=vectors.device)).sum(2)
 
@@ -65,7 +68,8 @@ class SimHash:
         n_tables = self.n_tables if n_tables is None else n_tables
         check_count("n_tables", n_tables, 1, self.n_tables)
         asked = signatures(queries, self.planes[:n_tables]).T.contiguous()
-        keys, order = self.keys[:n_tables].contiguous(), self.order[:n_tables]
+        keys = self.keys[:n_tables].contiguous()
+        order = self.order[:n_tables]
         first = torch.searchsorted(keys, asked)
         last = torch.searchsorted(keys, asked, right=True)
         found = []

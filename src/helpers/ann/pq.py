@@ -52,12 +52,14 @@ class ProductQuantizer:
         return self
 
     def _cut(self, vectors: Tensor) -> Tensor:
-        dim = vectors.shape[1] if self.books is None else self.n_parts * self.books.shape[2]
-        if vectors.shape[1] % self.n_parts or vectors.shape[1] != dim:
-            raise ValueError(
-                f"vectors must have {dim if self.books is not None else 'a number of'} dimensions "
-                f"that {self.n_parts} parts divide, got {vectors.shape[1]}"
-            )
+        """The parts (N, m, D / m) of vectors (N, D)."""
+        dim = vectors.shape[1]
+        if self.books is not None and dim != self.n_parts * self.books.shape[2]:
+            wanted = self.n_parts * self.books.shape[2]
+            raise ValueError(f"vectors must have {wanted} dimensions, got {dim}")
+        if dim % self.n_parts:
+            wanted = f"a number of dimensions that {self.n_parts} parts divide"
+            raise ValueError(f"vectors must have {wanted}, got {dim}")
         return vectors.unflatten(1, (self.n_parts, -1))
 
     def encode(self, vectors: Tensor) -> Tensor:
@@ -108,7 +110,8 @@ class Pq:
     """
 
     def __init__(self, quantizer: ProductQuantizer, *, keep: bool = False) -> None:
-        self.quantizer, self.keep = quantizer, keep
+        self.quantizer = quantizer
+        self.keep = keep
         self.vectors: Tensor | None = None
 
     def build(self, vectors: Tensor) -> "Pq":
@@ -130,7 +133,8 @@ class Pq:
         check_count("n_rerank", n_rerank, 0, len(self.codes))
         if n_rerank and not self.keep:
             raise ValueError("re-ranking needs the vectors: Pq(..., keep=True)")
-        wanted, n = max(k, n_rerank), len(self.codes)
+        wanted = max(k, n_rerank)
+        n = len(self.codes)
         ids = torch.arange(n, device=queries.device)
         size = max(1, BUDGET // n)
         parts = [

@@ -15,14 +15,17 @@ def repair(index: Hnsw) -> int:
     FreshDiskANN, arXiv:2105.09613). Ids stay as they are, and a removed id is not given to another
     vector.
     """
-    dead, n_rows = ~index.alive, 0
+    dead = ~index.alive
+    n_rows = 0
     for level, links in enumerate(index.links):
         rows = index.rows[level]
         here = (rows >= 0).nonzero()[:, 0]
         now = links[rows[here]]
         lost = (now >= 0) & dead[now.clamp(min=0)]
         mine = lost.any(1) & index.alive[here]
-        base, now, lost = here[mine], now[mine], lost[mine]
+        base = here[mine]
+        now = now[mine]
+        lost = lost[mine]
         if len(base):
             theirs = links[rows[now.clamp(min=0)]]
             theirs = theirs.masked_fill(~lost[:, :, None], -1).flatten(1)

@@ -26,7 +26,7 @@ def save(index: object, path: str | Path) -> None:
     ValueError : nothing was built yet, or the index holds something that is no array or number.
     """
     numbers, arrays = _parts(index)
-    if not arrays or getattr(index, "vectors", None) is None:
+    if getattr(index, "vectors", None) is None:
         raise ValueError(f"there must be something to save, got an empty {type(index).__name__}")
     header = {"format": FORMAT, "kind": type(index).__name__, "numbers": numbers}
     path = Path(path)
@@ -53,7 +53,8 @@ def load(index: Kind, path: str | Path, *, device: torch.device | str = "cpu") -
             header = json.loads(str(file["header"]))
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, expected {FORMAT!r}")
-        kind, numbers = header["kind"], header["numbers"]
+        kind = header["kind"]
+        numbers = header["numbers"]
     except FileNotFoundError:
         raise
     except BROKEN as error:
@@ -84,7 +85,8 @@ def _parts(owner: object, prefix: str = "") -> tuple[dict, dict[str, np.ndarray]
             numbers[key] = value
         elif type(value).__module__.startswith("helpers.ann."):
             more = _parts(value, f"{key}.")
-            numbers, arrays = numbers | more[0], arrays | more[1]
+            numbers = numbers | more[0]
+            arrays = arrays | more[1]
         else:
             raise ValueError(f"{key} must be an array or a number, got {type(value).__name__}")
     return numbers, arrays

@@ -36,34 +36,11 @@ def gsp(
         raise ValueError(f"reserve must be at least 0, got {reserve}")
     scores, order = (bids * p).sort(dim=1, descending=True, stable=True)
     below = torch.nn.functional.pad(scores[:, 1:], (0, 1))[:, :n_slots].clamp_min(reserve)
-    scores, winners = scores[:, :n_slots], order[:, :n_slots]
+    scores = scores[:, :n_slots]
+    winners = order[:, :n_slots]
     shown = scores >= reserve
     prices = below / p.gather(1, winners)
     return torch.where(shown, winners, -1), torch.where(shown, prices, 0.0)
-
-
-def outcome(
-    winners: Tensor, prices: Tensor, values: Tensor, p: Tensor, examined: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Expected revenue and expected welfare of each auction, (B,) each, under the true p.
-
-    A click happens with probability p x examined; it brings its price to the auctioneer, and its
-    value to winner and auctioneer together (welfare).
-
-    Parameters
-    ----------
-    winners, prices : (B, S), as :func:`gsp` gives them. values : of a click to each, (B, N).
-    p : true probability of a click by somebody who looks, (B, N). examined : (S,), in [0, 1].
-    """
-    _check(values, p)
-    if winners.shape != prices.shape or examined.shape != winners.shape[1:]:
-        raise ValueError(
-            "winners, prices and examined must be (B, S), (B, S) and (S,), got "
-            f"{tuple(winners.shape)}, {tuple(prices.shape)}, {tuple(examined.shape)}"
-        )
-    who, shown = winners.clamp_min(0), winners >= 0
-    clicks = p.gather(1, who) * examined * shown
-    return (clicks * prices).sum(1), (clicks * values.gather(1, who)).sum(1)
 
 
 def surplus(value: Tensor, p: Tensor, believed: Tensor, rival: Tensor) -> Tensor:
@@ -78,17 +55,23 @@ def surplus(value: Tensor, p: Tensor, believed: Tensor, rival: Tensor) -> Tensor
     rival : the highest other score. All (B,), or shapes that broadcast.
     """
     for name, given in (("value", value), ("p", p), ("believed", believed), ("rival", rival)):
-        if not given.isfinite().all() or (given < 0).any():
+        if not given.isfinite().all():
+            raise ValueError(f"{name} must be finite and at least 0, got NaN or infinity")
+        if (given < 0).any():
             raise ValueError(f"{name} must be finite and at least 0, got {given.min():g}")
     return torch.where(believed * value > rival, p * value - rival, 0.0)
 
 
 def _check(bids: Tensor, p: Tensor) -> None:
-    if bids.ndim != 2 or bids.shape != p.shape or not bids.numel():
-        raise ValueError(
-            f"bids and p must be (B, N), not empty, got {tuple(bids.shape)} and {tuple(p.shape)}"
-        )
-    if not (bids.isfinite() & (bids >= 0)).all():
-        raise ValueError("bids must be finite and at least 0")
+    if bids.ndim != 2:
+        raise ValueError(f"bids must be (B, N), got {tuple(bids.shape)}")
+    if bids.shape != p.shape:
+        raise ValueError(f"p must be (B, N) as bids {tuple(bids.shape)}, got {tuple(p.shape)}")
+    if not bids.numel():
+        raise ValueError(f"bids must be (B, N), not empty, got {tuple(bids.shape)}")
+    if not bids.isfinite().all():
+        raise ValueError("bids must be finite, got NaN or infinity")
+    if (bids < 0).any():
+        raise ValueError(f"bids must be at least 0, got {bids.min():g}")
     if not ((p > 0) & (p <= 1)).all():
         raise ValueError(f"p must be in (0, 1], got {p.min():g} to {p.max():g}")

@@ -65,28 +65,20 @@ def platt(logits: Tensor, labels: Tensor, *, smooth: bool = False) -> tuple[floa
     ------
     ValueError : bad input, or no maximum: one class only, or all of one class above the other.
     """
-    y, u = _labels(logits, labels), logits.double()
-    n_pos, n_neg = y.sum(), (1 - y).sum()
+    y = _labels(logits, labels)
+    u = logits.double()
+    n_pos = y.sum()
+    n_neg = (1 - y).sum()
     if min(n_pos, n_neg) == 0:
         raise ValueError("labels must hold a 0 and a 1, got one of them only")
     if smooth:
         y = torch.where(y == 1, (n_pos + 1) / (n_pos + 2), 1 / (n_neg + 2))
-    centre, scale = u.mean(), u.std().clamp_min(1e-12)
+    centre = u.mean()
+    scale = u.std().clamp_min(1e-12)
     x = torch.stack([(u - centre) / scale, torch.ones_like(u)], 1)
-    w = torch.stack([u.new_zeros(()), (n_pos / n_neg).log()])
-    value = (F.softplus(x @ w) - y * (x @ w)).sum()
-    for _ in range(100):
-        p = (x @ w).sigmoid()
-        slope = x.T @ (p - y)
-        curve = x.T @ (x * (p * (1 - p))[:, None]) + 1e-12 * torch.eye(2).to(u)
-        step = torch.linalg.solve(curve, slope)
-        while (new := (F.softplus(x @ (w - step)) - y * (x @ (w - step))).sum()) > value + 1e-9:
-            step = step / 2
-        w, value = w - step, new
-        if step.abs().max() < 1e-10:
-            a = w[0] / scale
-            return a.item(), (w[1] - a * centre).item()
-    raise ValueError("no likeliest line: the logits separate the labels; try smooth=True")
+    w = _newton(x, y, torch.stack([u.new_zeros(()), (n_pos / n_neg).log()]))
+    a = w[0] / scale
+    return a.item(), (w[1] - a * centre).item()
 
 
 def pool(values: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -95,12 +87,22 @@ def pool(values: Tensor, weights: Tensor | None = None) -> Tensor:
     Pools adjacent violators: where block means fall, a whole falling run becomes one block, all
     runs at once, until none falls. weights : positive (B,), by default 1.
     """
-    if values.ndim != 1 or not len(values) or not values.isfinite().all():
-        raise ValueError(f"values must be finite, (B,), not empty, got {tuple(values.shape)}")
+    if values.ndim != 1:
+        raise ValueError(f"values must be (B,), got {tuple(values.shape)}")
+    if not len(values):
+        raise ValueError("values must be (B,), not empty, got (0,)")
+    if not values.isfinite().all():
+        raise ValueError("values must be finite, got NaN or infinity")
     weights = torch.ones_like(values) if weights is None else weights
-    if weights.shape != values.shape or not ((weights > 0) & weights.isfinite()).all():
-        raise ValueError(f"weights must be positive, {tuple(values.shape)}")
-    weight, total = weights.double(), weights.double() * values.double()
+    if weights.shape != values.shape:
+        wanted = tuple(values.shape)
+        raise ValueError(f"weights must be {wanted}, one a value, got {tuple(weights.shape)}")
+    if not (weights > 0).all():
+        raise ValueError(f"weights must be positive, got {weights.min():g}")
+    if not weights.isfinite().all():
+        raise ValueError("weights must be finite, got infinity")
+    weight = weights.double()
+    total = weights.double() * values.double()
     block = torch.arange(len(values), device=values.device)
     while True:
         rises = (total / weight).diff() > 0
@@ -132,8 +134,14 @@ def isotonic(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def interpolate(scores: Tensor, x: Tensor, p: Tensor) -> Tensor:
     """Probabilities (B,) at scores (B,): the line through knots x, p (K,), held at both ends."""
-    if x.ndim != 1 or x.shape != p.shape or not len(x) or not (x.diff() > 0).all():
-        raise ValueError(f"x must rise and p match it, got {tuple(x.shape)}, {tuple(p.shape)}")
+    if x.ndim != 1:
+        raise ValueError(f"x must be (K,), got {tuple(x.shape)}")
+    if x.shape != p.shape:
+        raise ValueError(f"p must match x, {tuple(x.shape)}, got {tuple(p.shape)}")
+    if not len(x):
+        raise ValueError("x must hold a knot, got none")
+    if not (x.diff() > 0).all():
+        raise ValueError(f"x must rise, got a least step of {x.diff().min():g}")
     at = scores.to(x).clamp(x[0], x[-1])
     right = torch.searchsorted(x, at).clamp(1, max(len(x) - 1, 1))
     if len(x) == 1:
@@ -171,8 +179,12 @@ def _bins(p: Tensor, n_bins: int) -> Tensor:
     """The bin of each p, (B,), counted without gaps."""
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins}")
-    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p must be probabilities (B,), not empty, got {tuple(p.shape)}")
+    if p.ndim != 1:
+        raise ValueError(f"p must be probabilities (B,), got {tuple(p.shape)}")
+    if not len(p):
+        raise ValueError("p must be probabilities (B,), not empty, got (0,)")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p must be probabilities in [0, 1], got {p.min():g} to {p.max():g}")
     cuts = torch.arange(1, n_bins, device=p.device) * len(p) // n_bins
     edges = p.sort().values[cuts]
     return torch.bucketize(p, edges, right=True).unique(return_inverse=True)[1]
@@ -180,14 +192,43 @@ def _bins(p: Tensor, n_bins: int) -> Tensor:
 
 def _labels(like: Tensor, labels: Tensor) -> Tensor:
     """Labels (B,) of 0 and 1 as float64, checked against what they belong to."""
-    if like.ndim != 1 or like.shape != labels.shape or not len(like) or not like.isfinite().all():
+    if like.ndim != 1:
+        raise ValueError(f"expected numbers (B,), got {tuple(like.shape)}")
+    if like.shape != labels.shape:
         raise ValueError(
-            f"expected finite numbers (B,) and labels (B,), not empty, "
-            f"got {tuple(like.shape)} and {tuple(labels.shape)}"
+            f"expected labels (B,) as the numbers {tuple(like.shape)}, got {tuple(labels.shape)}"
         )
+    if not len(like):
+        raise ValueError("expected numbers (B,), not empty, got (0,)")
+    if not like.isfinite().all():
+        raise ValueError("expected finite numbers, got NaN or infinity")
     if not ((labels == 0) | (labels == 1)).all():
         raise ValueError("labels must be 0 or 1, got other values")
     return labels.double()
+
+
+def _loss(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """Sum of the log losses of the logits x w, a scalar in nats."""
+    return (F.softplus(x @ w) - y * (x @ w)).sum()
+
+
+def _newton(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """The weights (2,) of least loss for x (B, 2) and y (B,), from w; steps halve till it falls."""
+    value = _loss(x, y, w)
+    for _ in range(100):
+        p = (x @ w).sigmoid()
+        slope = x.T @ (p - y)
+        curve = x.T @ (x * (p * (1 - p))[:, None]) + 1e-12 * torch.eye(2).to(x)
+        step = torch.linalg.solve(curve, slope)
+        new = _loss(x, y, w - step)
+        while new > value + 1e-9:
+            step = step / 2
+            new = _loss(x, y, w - step)
+        w = w - step
+        value = new
+        if step.abs().max() < 1e-10:
+            return w
+    raise ValueError("no likeliest line: the logits separate the labels; try smooth=True")
 
 
 def _means(values: Tensor, which: Tensor, count: Tensor) -> Tensor:

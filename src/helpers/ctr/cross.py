@@ -19,7 +19,8 @@ class CrossV1(nn.Module):
     Parameters
     ----------
     dim : N. n_layers : at least 1. bias : whether there are b_l; without, the output is x_0 times
-        a number. generator : source of the w_l.
+        a number.
+    generator : draws the w_l, U(-1/sqrt(N), 1/sqrt(N)); the global one if None.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class CrossV2(nn.Module):
     Parameters
     ----------
     dim : N. n_layers : at least 1. rank : W_l = U_l V_l with N x rank and rank x N; None for a full
-        matrix. bias : whether there are b_l. generator : source of the matrices.
+        matrix. bias : whether there are b_l.
+    generator : draws the matrices, U(-1/sqrt(n), 1/sqrt(n)) for n columns; the global one if None.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class DCN(nn.Module):
     ----------
     embedding : of F fields. version : 1 or 2. n_layers : of crossing. hidden : widths of the plain
         network, () for the cross network alone. rank : of version 2's matrices.
+    generator : draws the weights of cross, network and out, in that order; the global one if None.
     """
 
     def __init__(
@@ -105,9 +108,12 @@ class DCN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if version not in (1, 2) or (version == 1 and rank is not None):
-            raise ValueError(f"version must be 1 or 2, rank None for 1, got {version}, {rank}")
-        self.embedding, dim = embedding, embedding.n_fields * embedding.dim
+        if version not in (1, 2):
+            raise ValueError(f"version must be 1 or 2, got {version}")
+        if version == 1 and rank is not None:
+            raise ValueError(f"rank must be None for version 1, got {rank}")
+        self.embedding = embedding
+        dim = embedding.n_fields * embedding.dim
         if version == 1:
             self.cross = CrossV1(dim, n_layers, generator=generator)
         else:
@@ -123,10 +129,19 @@ class DCN(nn.Module):
 
 def _positive(**counts: int) -> None:
     for name, n in counts.items():
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, int):
+            raise ValueError(f"{name} must be a positive whole number, got a {type(n).__name__}")
+        if n < 1:
             raise ValueError(f"{name} must be a positive whole number, got {n}")
 
 
 def _flat(x: Tensor, dim: int) -> None:
-    if x.ndim != 2 or x.shape[1] != dim or x.numel() == 0 or not x.is_floating_point():
-        raise ValueError(f"x must be floats (B, {dim}), not empty, got {x.dtype} {tuple(x.shape)}")
+    wanted = f"x must be floats (B, {dim}), not empty"
+    if x.ndim != 2:
+        raise ValueError(f"{wanted}, got {x.ndim} dimensions, {tuple(x.shape)}")
+    if x.shape[1] != dim:
+        raise ValueError(f"{wanted}, got {x.shape[1]} columns")
+    if len(x) == 0:
+        raise ValueError(f"{wanted}, got no rows")
+    if not x.is_floating_point():
+        raise ValueError(f"{wanted}, got {x.dtype}")

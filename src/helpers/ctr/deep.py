@@ -25,7 +25,7 @@ class Networked(nn.Module):
     ----------
     embedding : of F fields; F >= 2 where the model multiplies pairs.
     hidden : widths of the layers between the inputs and the logit, () for none.
-    generator : source of the network's initial weights.
+    generator : draws the network's initial weights; the global one if None.
     """
 
     wide = False  # whether `linear` stands beside the network
@@ -38,9 +38,11 @@ class Networked(nn.Module):
     ) -> None:
         super().__init__()
         n_inputs = self._n_inputs(embedding.n_fields, embedding.dim)
-        self.embedding, self.net = embedding, mlp([n_inputs, *hidden, 1], generator=generator)
+        self.embedding = embedding
+        self.net = mlp([n_inputs, *hidden, 1], generator=generator)
         if self.wide:
-            sparse, checked = embedding.sparse, embedding.checked
+            sparse = embedding.sparse
+            checked = embedding.checked
             self.linear = Linear(embedding.sizes, sparse=sparse, checked=checked)
 
     def _n_inputs(self, n_fields: int, dim: int) -> int:

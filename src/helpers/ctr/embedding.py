@@ -16,8 +16,14 @@ from torch.nn import functional
 def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     """``sizes`` (F,) as a tuple; ValueError unless they are one or more positive whole numbers."""
     found = tuple(sizes.tolist() if isinstance(sizes, Tensor) else sizes)
-    if not found or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in found):
-        raise ValueError(f"sizes must be one or more positive whole numbers, got {list(found)}")
+    wanted = "sizes must be one or more positive whole numbers"
+    if not found:
+        raise ValueError(f"{wanted}, got none")
+    for n in found:
+        if not isinstance(n, int) or isinstance(n, bool):
+            raise ValueError(f"{wanted}, got {n!r}, a {type(n).__name__}")
+        if n < 1:
+            raise ValueError(f"{wanted}, got {n}")
     return found
 
 
@@ -26,14 +32,20 @@ def check_ids(ids: Tensor, sizes: Sequence[int]) -> None:
 
     On a GPU the look at the values makes it wait.
     """
-    if ids.ndim != 2 or ids.shape[1] != len(sizes) or len(ids) == 0:
-        raise ValueError(f"ids must be (B, {len(sizes)}), not empty, got {tuple(ids.shape)}")
+    shape = f"ids must be (B, {len(sizes)}), not empty, got {tuple(ids.shape)}"
+    if ids.ndim != 2:
+        raise ValueError(f"{shape}: {ids.ndim} dimensions")
+    if ids.shape[1] != len(sizes):
+        raise ValueError(f"{shape}: {ids.shape[1]} fields")
+    if len(ids) == 0:
+        raise ValueError(f"{shape}: no rows")
     if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"ids must be whole numbers, int64 or int32, got {ids.dtype}")
     limits = torch.as_tensor(sizes, device=ids.device)
     if not ((ids >= 0) & (ids < limits)).all():
         f = int(((ids < 0) | (ids >= limits)).any(0).nonzero()[0])
-        low, high = int(ids[:, f].min()), int(ids[:, f].max())
+        low = int(ids[:, f].min())
+        high = int(ids[:, f].max())
         raise ValueError(f"ids of field {f} must be 0 to {sizes[f] - 1}, got {low} to {high}")
 
 
@@ -51,6 +63,7 @@ class Embedding(nn.Module):
         ``torch.optim.SparseAdam``.
     checked : look at the ids of every batch; turn it off where they were checked before, because
         on a GPU looking makes it wait.
+    generator : draws the table, (sum of sizes, D); the global one if None.
 
     Raises
     ------
@@ -69,12 +82,16 @@ class Embedding(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.sizes, self.dim = check_sizes(sizes), dim
-        if not isinstance(dim, int) or dim < 1:
+        self.sizes = check_sizes(sizes)
+        self.dim = dim
+        if not isinstance(dim, int):
+            raise ValueError(f"dim must be a positive whole number, got a {type(dim).__name__}")
+        if dim < 1:
             raise ValueError(f"dim must be a positive whole number, got {dim}")
         if not 0 <= std < math.inf:
             raise ValueError(f"std must be >= 0 and finite, got {std}")
-        self.sparse, self.checked = sparse, checked
+        self.sparse = sparse
+        self.checked = checked
         ends = torch.tensor(self.sizes).cumsum(0)
         self.register_buffer("offsets", ends - ends.new_tensor(self.sizes))
         table = torch.empty(int(ends[-1]), dim)
@@ -119,11 +136,17 @@ class Linear(nn.Module):
 
 def check_vectors(x: Tensor, n_fields: int | None = None) -> None:
     """ValueError unless x is floats (B, F, D), not empty, with F >= 2 fields (or ``n_fields``)."""
-    if x.ndim != 3 or x.numel() == 0 or not x.is_floating_point():
-        raise ValueError(f"x must be floats (B, F, D), not empty, got {x.dtype} {tuple(x.shape)}")
-    if x.shape[1] < 2 or n_fields not in (None, x.shape[1]):
-        wanted = n_fields or "at least 2"
-        raise ValueError(f"x must have {wanted} fields, got {x.shape[1]}")
+    wanted = "x must be floats (B, F, D), not empty"
+    if x.ndim != 3:
+        raise ValueError(f"{wanted}, got {x.ndim} dimensions, {tuple(x.shape)}")
+    if x.numel() == 0:
+        raise ValueError(f"{wanted}, got no numbers, {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"{wanted}, got {x.dtype}")
+    if n_fields not in (None, x.shape[1]):
+        raise ValueError(f"x must have {n_fields} fields, got {x.shape[1]}")
+    if x.shape[1] < 2:
+        raise ValueError(f"x must have at least 2 fields, got {x.shape[1]}")
 
 
 def pairs(n_fields: int, device: torch.device | str | None = None) -> Tensor:
@@ -131,7 +154,10 @@ def pairs(n_fields: int, device: torch.device | str | None = None) -> Tensor:
 
     P = F (F - 1) / 2. device : where they are wanted.
     """
-    if not isinstance(n_fields, int) or n_fields < 2:
+    if not isinstance(n_fields, int):
+        kind = type(n_fields).__name__
+        raise ValueError(f"n_fields must be a whole number >= 2, got {n_fields}, a {kind}")
+    if n_fields < 2:
         raise ValueError(f"n_fields must be a whole number >= 2, got {n_fields}")
     return torch.triu_indices(n_fields, n_fields, 1, device=device)
 

@@ -22,7 +22,9 @@ class CIN(nn.Module):
 
     Parameters
     ----------
-    n_fields : F. maps : vectors of each layer, at least one layer. generator : source of the W^k.
+    n_fields : F. maps : vectors of each layer, at least one layer.
+    generator : draws the W^k, U(-1/sqrt(n), 1/sqrt(n)) for n products a map;
+        the global one if None.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class CIN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         check_vectors(x, self.weights[0].shape[2])
-        above, sums = x, []
+        above = x
+        sums = []
         for weight in self.weights:
             # One product of matrices, over i; a third of the time of an einsum with three factors.
             mixed = above.mT.flatten(0, 1) @ weight.transpose(0, 1).flatten(1)
@@ -57,7 +60,8 @@ class XDeepFM(nn.Module):
     Parameters
     ----------
     embedding : of F >= 2 fields. maps : of :class:`CIN`. hidden : widths of the network, () for
-        none at all. generator : source of the initial weights.
+        none at all.
+    generator : draws the weights of CIN, out and network, in that order; the global one if None.
     """
 
     def __init__(
@@ -90,7 +94,7 @@ class Interacting(nn.Module):
     Parameters
     ----------
     dim : D. n_heads : dividing n_out. n_out : N, n_heads times a head's width; D unless given.
-    generator : source of Q, K, V, R.
+    generator : draws Q, K, V, R, U(-1/sqrt(D), 1/sqrt(D)); the global one if None.
     """
 
     def __init__(
@@ -105,17 +109,22 @@ class Interacting(nn.Module):
         _positive(dim=dim, n_heads=n_heads, n_out=n_out)
         if n_out % n_heads:
             raise ValueError(f"n_heads must divide the {n_out} outputs, got {n_heads}")
-        self.n_heads, bound = n_heads, 1 / dim**0.5
+        self.n_heads = n_heads
+        bound = 1 / dim**0.5
 
         def matrix() -> nn.Parameter:
             draw = torch.empty(dim, n_out).uniform_(-bound, bound, generator=generator)
             return nn.Parameter(draw)
 
-        self.query, self.key, self.value, self.residual = (matrix() for _ in range(4))
+        self.query = matrix()
+        self.key = matrix()
+        self.value = matrix()
+        self.residual = matrix()
 
     def attention(self, x: Tensor) -> Tensor:
         """The weights (B, n_heads, F, F) of x (B, F, D): each row adds up to 1."""
-        q, k = self._heads(x @ self.query), self._heads(x @ self.key)
+        q = self._heads(x @ self.query)
+        k = self._heads(x @ self.key)
         return (q @ k.mT).softmax(-1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,7 +142,7 @@ class AutoInt(nn.Module):
     Parameters
     ----------
     embedding : of F >= 2 fields. n_layers, n_heads : of :class:`Interacting`.
-    generator : source of the initial weights.
+    generator : draws the weights of the layers, then of out; the global one if None.
     """
 
     def __init__(
@@ -145,7 +154,8 @@ class AutoInt(nn.Module):
     ) -> None:
         super().__init__()
         _positive(n_layers=n_layers)
-        self.embedding, dim = embedding, embedding.dim
+        self.embedding = embedding
+        dim = embedding.dim
         layers = (Interacting(dim, n_heads, generator=generator) for _ in range(n_layers))
         self.layers = nn.Sequential(*layers)
         self.out = mlp([embedding.n_fields * dim, 1], generator=generator)
@@ -156,5 +166,7 @@ class AutoInt(nn.Module):
 
 def _positive(**counts: int) -> None:
     for name, n in counts.items():
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, int):
+            raise ValueError(f"{name} must be a positive whole number, got a {type(n).__name__}")
+        if n < 1:
             raise ValueError(f"{name} must be a positive whole number, got {n}")

@@ -23,7 +23,8 @@ class FM(nn.Module):
 
     def __init__(self, embedding: Embedding) -> None:
         super().__init__()
-        self.embedding, self.linear = embedding, _linear(embedding)
+        self.embedding = embedding
+        self.linear = _linear(embedding)
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.linear(ids) + bi_interaction(self.embedding(ids)).sum(1)
@@ -40,7 +41,8 @@ class FFM(nn.Module):
         if embedding.dim % embedding.n_fields:
             wanted = f"a multiple of the {embedding.n_fields} fields"
             raise ValueError(f"embedding's dim must be {wanted}, got {embedding.dim}")
-        self.embedding, self.linear = embedding, _linear(embedding)
+        self.embedding = embedding
+        self.linear = _linear(embedding)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.embedding(ids).unflatten(2, (self.embedding.n_fields, -1))  # (B, F, F, k)
@@ -57,7 +59,8 @@ class FwFM(nn.Module):
 
     def __init__(self, embedding: Embedding) -> None:
         super().__init__()
-        self.embedding, self.linear = embedding, _linear(embedding)
+        self.embedding = embedding
+        self.linear = _linear(embedding)
         self.strength = nn.Parameter(torch.ones(pairs(embedding.n_fields).shape[1]))
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -72,20 +75,27 @@ class AFM(nn.Module):
     Parameters
     ----------
     embedding : of F >= 2 fields. n_hidden : length of b and h, the attention's width.
-    generator : source of W; p starts at the number of pairs and h at 0, so AFM starts as FM.
+    generator : draws W (n_hidden, D), U(-1/sqrt(D), 1/sqrt(D)); the global one if
+        None. p starts at the number of pairs and h at 0, so AFM starts as FM.
     """
 
     def __init__(
         self, embedding: Embedding, n_hidden: int = 8, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
-        if not isinstance(n_hidden, int) or n_hidden < 1:
+        if not isinstance(n_hidden, int):
+            kind = type(n_hidden).__name__
+            raise ValueError(f"n_hidden must be a positive whole number, got a {kind}")
+        if n_hidden < 1:
             raise ValueError(f"n_hidden must be a positive whole number, got {n_hidden}")
-        self.embedding, self.linear = embedding, _linear(embedding)
-        n_pairs, dim = pairs(embedding.n_fields).shape[1], embedding.dim
+        self.embedding = embedding
+        self.linear = _linear(embedding)
+        n_pairs = pairs(embedding.n_fields).shape[1]
+        dim = embedding.dim
         bound = 1 / dim**0.5
         weight = torch.empty(n_hidden, dim).uniform_(-bound, bound, generator=generator)
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(torch.zeros(n_hidden))
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(n_hidden))
         self.score = nn.Parameter(torch.zeros(n_hidden))  # h
         self.projection = nn.Parameter(torch.full((dim,), float(n_pairs)))  # p
 

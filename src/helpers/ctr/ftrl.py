@@ -37,9 +37,15 @@ class FTRL:
     ) -> None:
         if n_features < 1:
             raise ValueError(f"n_features must be at least 1, got {n_features}")
-        if not alpha > 0 or min(beta, l1, l2) < 0:
-            raise ValueError(f"alpha must be > 0, the rest >= 0, got {alpha}, {beta}, {l1}, {l2}")
-        self.alpha, self.beta, self.l1, self.l2 = alpha, beta, l1, l2
+        if not alpha > 0:
+            raise ValueError(f"alpha must be > 0, got {alpha}")
+        for name, value in (("beta", beta), ("l1", l1), ("l2", l2)):
+            if value < 0:
+                raise ValueError(f"{name} must be >= 0, got {value}")
+        self.alpha = alpha
+        self.beta = beta
+        self.l1 = l1
+        self.l2 = l2
         self.z = torch.zeros(n_features, dtype=torch.float64, device=device)
         self.n = torch.zeros_like(self.z)
 
@@ -71,8 +77,10 @@ class FTRL:
         ids, values : as for :meth:`logits`. labels : (B,), 0 or 1.
         """
         logits = self.logits(ids, values)
-        if labels.shape != logits.shape or not ((labels == 0) | (labels == 1)).all():
-            raise ValueError(f"labels must be 0 or 1, ({len(ids)},), got {tuple(labels.shape)}")
+        if labels.shape != logits.shape:
+            raise ValueError(f"labels must be ({len(ids)},), got {tuple(labels.shape)}")
+        if not ((labels == 0) | (labels == 1)).all():
+            raise ValueError("labels must be 0 or 1, got other values")
         error = (logits.sigmoid() - labels)[:, None]
         part = error.expand_as(ids) if values is None else error * values
         seen, place = ids.unique(return_inverse=True)
@@ -84,12 +92,18 @@ class FTRL:
         return logits
 
     def _check(self, ids: Tensor, values: Tensor | None) -> None:
-        whole = not ids.is_floating_point() and ids.dtype != torch.bool
-        if ids.ndim != 2 or not ids.numel() or not whole:
-            raise ValueError(
-                f"ids must be whole numbers (B, F), got {ids.dtype} {tuple(ids.shape)}"
-            )
-        if ids.min() < 0 or ids.max() >= len(self.z):
-            raise ValueError(f"ids must be 0 to {len(self.z) - 1}, got {ids.min()} to {ids.max()}")
-        if values is not None and (values.shape != ids.shape or not values.isfinite().all()):
-            raise ValueError(f"values must be finite, like ids, got {tuple(values.shape)}")
+        if ids.ndim != 2:
+            raise ValueError(f"ids must be whole numbers (B, F), got {tuple(ids.shape)}")
+        if not ids.numel():
+            raise ValueError(f"ids must be (B, F), not empty, got {tuple(ids.shape)}")
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise ValueError(f"ids must be whole numbers (B, F), got {ids.dtype}")
+        last = len(self.z) - 1
+        if ids.min() < 0 or ids.max() > last:
+            raise ValueError(f"ids must be 0 to {last}, got {ids.min()} to {ids.max()}")
+        if values is None:
+            return
+        if values.shape != ids.shape:
+            raise ValueError(f"values must be as ids {tuple(ids.shape)}, got {tuple(values.shape)}")
+        if not values.isfinite().all():
+            raise ValueError("values must be finite, got NaN or infinity")

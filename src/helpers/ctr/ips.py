@@ -22,10 +22,13 @@ def importance(target: Tensor, logged: Tensor, *, clip: float = math.inf) -> Ten
     ------
     ValueError : shapes that differ, nothing in them, probabilities out of range, clip <= 0.
     """
-    if target.ndim != 1 or target.shape != logged.shape or not len(target):
-        raise ValueError(
-            f"target and logged must be (B,), got {tuple(target.shape)}, {tuple(logged.shape)}"
-        )
+    if target.ndim != 1:
+        raise ValueError(f"target must be (B,), got {tuple(target.shape)}")
+    if target.shape != logged.shape:
+        wanted = tuple(target.shape)
+        raise ValueError(f"logged must be as target, {wanted}, got {tuple(logged.shape)}")
+    if not len(target):
+        raise ValueError("target must be (B,), not empty, got (0,)")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError("target must be probabilities in [0, 1]")
     if not ((logged > 0) & (logged <= 1)).all():
@@ -88,8 +91,13 @@ def by_item(
     if propensity is not None and not ((weights > 0) & (weights <= 1)).all():
         raise ValueError("propensity must be in (0, 1]")
     clicks, weights = _check(clicks, weights)
-    if items.shape != clicks.shape or items.min() < 0 or items.max() >= n_items:
-        raise ValueError(f"items must be 0 to {n_items - 1}, {tuple(clicks.shape)}")
+    if items.shape != clicks.shape:
+        wanted = tuple(clicks.shape)
+        raise ValueError(f"items must be as clicks, {wanted}, got {tuple(items.shape)}")
+    if items.min() < 0:
+        raise ValueError(f"items must be 0 to {n_items - 1}, got {items.min()}")
+    if items.max() >= n_items:
+        raise ValueError(f"items must be 0 to {n_items - 1}, got {items.max()}")
     part = clicks / weights
     zero = part.new_zeros(n_items)
     count = zero.index_add(0, items, torch.ones_like(part))
@@ -100,13 +108,19 @@ def by_item(
 
 
 def _check(rewards: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    if rewards.ndim != 1 or rewards.shape != weights.shape or len(rewards) < 2:
-        raise ValueError(
-            "rewards and weights must be (B,) with B >= 2, got "
-            f"{tuple(rewards.shape)}, {tuple(weights.shape)}"
-        )
-    if not (rewards.isfinite().all() and weights.isfinite().all()):
-        raise ValueError("rewards and weights must be finite, got NaN or infinity")
-    if (weights < 0).any() or not (weights > 0).any():
-        raise ValueError("weights must be at least 0 and not all 0")
+    if rewards.ndim != 1:
+        raise ValueError(f"rewards must be (B,), got {tuple(rewards.shape)}")
+    if rewards.shape != weights.shape:
+        wanted = tuple(rewards.shape)
+        raise ValueError(f"weights must be as rewards, {wanted}, got {tuple(weights.shape)}")
+    if len(rewards) < 2:
+        raise ValueError(f"rewards must be (B,) with B >= 2, got {len(rewards)}")
+    if not rewards.isfinite().all():
+        raise ValueError("rewards must be finite, got NaN or infinity")
+    if not weights.isfinite().all():
+        raise ValueError("weights must be finite, got NaN or infinity")
+    if (weights < 0).any():
+        raise ValueError(f"weights must be at least 0, got {weights.min():g}")
+    if not (weights > 0).any():
+        raise ValueError("weights must be not all 0, got zeros")
     return rewards.double(), weights.double()

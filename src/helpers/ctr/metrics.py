@@ -56,8 +56,10 @@ def auc(scores: Tensor, labels: Tensor) -> float:
     positive = _positive(scores, labels)
     n_pos = int(positive.sum())
     n_neg = len(positive) - n_pos
-    if not n_pos or not n_neg:
-        raise ValueError(f"labels must hold a 0 and a 1, got {n_pos} ones among {len(positive)}")
+    if not n_pos:
+        raise ValueError(f"labels must hold a 0 and a 1, got no 1 among {len(positive)}")
+    if not n_neg:
+        raise ValueError(f"labels must hold a 0 and a 1, got no 0 among {len(positive)}")
     ranks, _ = _ranks(scores, torch.zeros_like(positive, dtype=torch.long))
     return ((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)).item()
 
@@ -73,11 +75,11 @@ def gauc(scores: Tensor, labels: Tensor, groups: Tensor) -> float:
     scores : (B,). labels : (B,), 0 or 1. groups : whole numbers (B,), any names.
     """
     positive = _positive(scores, labels)
-    if groups.shape != scores.shape or groups.is_floating_point():
-        raise ValueError(
-            f"groups must be whole numbers {tuple(scores.shape)}, "
-            f"got {groups.dtype} {tuple(groups.shape)}"
-        )
+    if groups.shape != scores.shape:
+        wanted = tuple(scores.shape)
+        raise ValueError(f"groups must be {wanted}, one a score, got {tuple(groups.shape)}")
+    if groups.is_floating_point():
+        raise ValueError(f"groups must be whole numbers, got {groups.dtype}")
     _, group, size = groups.unique(return_inverse=True, return_counts=True)
     ranks, start = _ranks(scores, group)
     n_pos = torch.zeros_like(size).index_add_(0, group, positive.long()).double()
@@ -111,10 +113,12 @@ def _positive(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def _check(scores: Tensor, labels: Tensor) -> None:
-    if scores.ndim != 1 or scores.shape != labels.shape or not len(scores):
-        raise ValueError(
-            "scores and labels must be (B,), not empty, "
-            f"got {tuple(scores.shape)} and {tuple(labels.shape)}"
-        )
+    if scores.ndim != 1:
+        raise ValueError(f"scores must be (B,), got {tuple(scores.shape)}")
+    if scores.shape != labels.shape:
+        wanted = tuple(scores.shape)
+        raise ValueError(f"labels must be (B,) as scores {wanted}, got {tuple(labels.shape)}")
+    if not len(scores):
+        raise ValueError("scores must be (B,), not empty, got (0,)")
     if not scores.isfinite().all():
         raise ValueError("scores must be finite, got NaN or infinity")

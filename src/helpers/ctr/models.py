@@ -5,6 +5,7 @@ logits (B,), log-odds of a click. Logistic regression itself is ``embedding.Line
 derives each line.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -71,7 +72,8 @@ class Poly2(nn.Module):
 class MLP(nn.Module):
     """A network on the fields' vectors laid side by side: ids (B, F) -> logits (B,).
 
-    embedding : of F fields in D dimensions. hidden : widths. generator : of the first weights.
+    embedding : of F fields in D dimensions. hidden : widths.
+    generator : draws the network's initial weights; the global one if None.
     """
 
     def __init__(
@@ -101,8 +103,10 @@ def leaf_ids(leaves: Tensor, sizes: Sequence[int]) -> Tensor:
     """
     leaves = torch.as_tensor(leaves)
     whole = leaves.long()
-    if leaves.ndim != 2 or (leaves != whole).any():
-        raise ValueError(f"leaves must be whole numbers (B, T), got {tuple(leaves.shape)}")
+    if leaves.ndim != 2:
+        raise ValueError(f"leaves must be (B, T), got {tuple(leaves.shape)}")
+    if (leaves != whole).any():
+        raise ValueError("leaves must be whole numbers, got fractions")
     check_ids(whole, sizes)
     return whole
 
@@ -127,20 +131,10 @@ def fit_logistic(
     ------
     ValueError : labels that do not fit, l2 < 0; FloatingPointError : the objective is not finite.
     """
-    if labels.shape != ids.shape[:1] or not ((labels == 0) | (labels == 1)).all():
-        raise ValueError(f"labels must be 0 or 1, ({len(ids)},), got {tuple(labels.shape)}")
-    if l2 < 0:
-        raise ValueError(f"l2 must be at least 0, got {l2}")
+    _check_fit(ids, labels, l2)
     weights = [w for w in model.parameters() if w.requires_grad]
     y = labels.to(weights[0])
-    optimizer = torch.optim.LBFGS(
-        weights,
-        max_iter=n_steps,
-        tolerance_grad=1e-8,
-        tolerance_change=1e-12,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-    )
+    optimizer = _lbfgs(weights, n_steps)
 
     def objective() -> Tensor:
         optimizer.zero_grad()
@@ -153,6 +147,26 @@ def fit_logistic(
 
     optimizer.step(objective)
     value = objective().item()
-    if value != value or value in (float("inf"), -float("inf")):
+    if not math.isfinite(value):
         raise FloatingPointError(f"the objective became {value}")
     return value
+
+
+def _check_fit(ids: Tensor, labels: Tensor, l2: float) -> None:
+    if labels.shape != ids.shape[:1]:
+        raise ValueError(f"labels must be ({len(ids)},), got {tuple(labels.shape)}")
+    if not ((labels == 0) | (labels == 1)).all():
+        raise ValueError("labels must be 0 or 1, got other values")
+    if l2 < 0:
+        raise ValueError(f"l2 must be at least 0, got {l2}")
+
+
+def _lbfgs(weights: list[nn.Parameter], n_steps: int) -> torch.optim.LBFGS:
+    return torch.optim.LBFGS(
+        weights,
+        max_iter=n_steps,
+        tolerance_grad=1e-8,
+        tolerance_change=1e-12,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )

@@ -98,7 +98,8 @@ def wands(*, download: bool | None = None) -> Wands:
     words = ("product_name", "product_class", "product_description", "product_features")
     products = _tabbed(files[1], "product_id", *words)
     pairs = _tabbed(files[2], "query_id", "product_id", "label")
-    if unknown := set(pairs[2]) - set(GRADES):
+    unknown = set(pairs[2]) - set(GRADES)
+    if unknown:
         raise ValueError(f"expected grades {tuple(GRADES)}, got {sorted(unknown)}")
     at_query = {key: i for i, key in enumerate(queries[0])}
     at_product = {key: i for i, key in enumerate(products[0])}
@@ -114,7 +115,8 @@ def wands(*, download: bool | None = None) -> Wands:
 def _tabbed(file: Path, *names: str) -> list[list[str]]:
     """Read columns of a table whose cells stand between tabs."""
     rows = csv.DictReader(io.StringIO(read(file).decode("utf-8"), newline=""), delimiter="\t")
-    if missing := set(names) - set(rows.fieldnames or ()):
+    missing = set(names) - set(rows.fieldnames or ())
+    if missing:
         got = rows.fieldnames
         raise ValueError(f"expected {file.name} to have columns {sorted(missing)}, got {got}")
     table = list(rows)

@@ -35,7 +35,8 @@ def _blocks(path: str | Path, packed: bool) -> Iterator[bytes]:
 def _problem(path: Path, file: File) -> str:
     """Say what is wrong with the bytes at `path`; an empty string when nothing is."""
     kind = file.checksum.partition(":")[0]
-    digest, size = hashlib.new("sha1" if kind == "git" else kind), 0
+    digest = hashlib.new("sha1" if kind == "git" else kind)
+    size = 0
     try:
         if kind == "git":  # git hashes the length first
             digest.update(b"blob %d\0" % sum(map(len, _blocks(path, file.packed))))
@@ -44,7 +45,8 @@ def _problem(path: Path, file: File) -> str:
             size += len(block)
     except (OSError, EOFError, zlib.error) as error:
         return f"cannot be read to its end ({getattr(error, 'strerror', None) or error})"
-    if file.checksum == (got := f"{kind}:{digest.hexdigest()}"):
+    got = f"{kind}:{digest.hexdigest()}"
+    if file.checksum == got:
         return ""
     expected = "" if file.n_bytes is None else f"{file.n_bytes:,} bytes, "
     return f"expected {expected}{file.checksum}, got {size:,} bytes, {got}"
@@ -52,7 +54,8 @@ def _problem(path: Path, file: File) -> str:
 
 def _places(name: str, entry: Dataset) -> Iterator[tuple[str, Path | None, str, str]]:
     """Yield source, folder (None: not installed), how to get a missing file, how to mend one."""
-    if folder := os.path.expanduser(os.environ.get("FLOW_RANK_DATA", "")):
+    folder = os.path.expanduser(os.environ.get("FLOW_RANK_DATA", ""))
+    if folder:
         if not os.path.isdir(folder):
             raise NotADirectoryError(f"FLOW_RANK_DATA must name a folder, got {folder!r}")
         yield "the folder in FLOW_RANK_DATA", Path(folder, name), "", "replace or remove that file"
@@ -98,6 +101,13 @@ def _locate(name: str, entry: Dataset, file: File, download: bool) -> tuple[Path
     raise FileNotFoundError(advice)
 
 
+def _sweep(target: Path) -> None:
+    """Remove what runs that were killed over ten minutes ago left of a download to `target`."""
+    for stale in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        if time.time() - stale.stat().st_mtime > 600:
+            stale.unlink(missing_ok=True)
+
+
 def _download(label: str, file: File, urls: Sequence[str], target: Path) -> Path:
     """Fetch one file from the first mirror that has it right; `target` appears whole or not."""
     try:
@@ -107,12 +117,11 @@ def _download(label: str, file: File, urls: Sequence[str], target: Path) -> Path
     except ImportError as error:
         raise ImportError(f"fetching {label} needs: pip install pooch tqdm") from error
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # each process its own
-    failures, wrong = [], False
+    failures = []
+    wrong = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for stale in target.parent.glob(f".{glob.escape(target.name)}.*.part"):  # a killed run's
-            if time.time() - stale.stat().st_mtime > 600:
-                stale.unlink(missing_ok=True)
+        _sweep(target)
         for url in urls:
             try:
                 # pooch puts the true total in, but asks bool(bar) first, so it must have one
@@ -123,7 +132,8 @@ def _download(label: str, file: File, urls: Sequence[str], target: Path) -> Path
                 status = getattr(error.response, "status_code", None)
                 failures.append(f"{url}: {f'HTTP {status}' if status else type(error).__name__}")
                 continue
-            if not (problem := _problem(part, file)):
+            problem = _problem(part, file)
+            if not problem:
                 os.replace(part, target)
                 return target
             wrong = True
@@ -170,7 +180,8 @@ def paths(
         raise ValueError(f"expected a data set among {sorted(registry)}, got {name!r}")
     entry = registry[name]
     known = {file.name: file for file in entry.files}
-    if unknown := set(names) - set(known):
+    unknown = set(names) - set(known)
+    if unknown:
         raise ValueError(f"expected files of {name} among {list(known)}, got {sorted(unknown)}")
     if download is None:
         download = os.environ.get("FLOW_RANK_DOWNLOAD") == "1"

@@ -88,8 +88,11 @@ def split(n: int, fractions: float | Sequence[float], *, seed: int = 0) -> list[
     ValueError : shares that are not positive or do not add up to 1; a part that would be empty.
     """
     shares = (fractions, 1 - fractions) if isinstance(fractions, float) else tuple(fractions)
-    if not (all(share > 0 for share in shares) and math.isclose(sum(shares), 1)):
+    if not all(share > 0 for share in shares):
         raise ValueError(f"expected positive fractions that add up to 1, got {shares}")
+    if not math.isclose(sum(shares), 1):
+        total = sum(shares)
+        raise ValueError(f"expected positive fractions that add up to 1, got a sum of {total}")
     ends = [0, *(round(n * total) for total in accumulate(shares))]
     if len(set(ends)) < len(ends):
         raise ValueError(f"expected n large enough to give every part an example, got {n}")

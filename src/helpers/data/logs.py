@@ -79,21 +79,15 @@ def open_bandit(policy: str, campaign: str) -> OpenBandit:
     ValueError : another policy or campaign; see also `helpers.data.files.paths`.
     ImportError : no pyarrow, with the command that brings it.
     """
-    if policy not in POLICIES or campaign not in CAMPAIGNS:
-        got = f"{policy!r}, {campaign!r}"
-        raise ValueError(
-            f"expected a policy of {POLICIES}, a campaign of {tuple(CAMPAIGNS)}, got {got}"
-        )
+    if policy not in POLICIES:
+        raise ValueError(f"expected a policy of {POLICIES}, got {policy!r}")
+    if campaign not in CAMPAIGNS:
+        raise ValueError(f"expected a campaign of {tuple(CAMPAIGNS)}, got {campaign!r}")
     names = (f"{policy}/{campaign}/{campaign}.csv", f"{policy}/{campaign}/item_context.csv")
     log_file, item_file = paths("open-bandit", *names, registry=RANK)
     affinities = [f"user-item_affinity_{k}" for k in range(CAMPAIGNS[campaign])]
-    types = dict.fromkeys(("item_id", "position", "click"), "int64")
-    types |= {"propensity_score": "float64", "timestamp": "string"}
-    types |= dict.fromkeys([f"user_feature_{j}" for j in range(4)], "string")
-    types |= dict.fromkeys(affinities, "float32")
-    log = read_csv(read(log_file), names[0], types)
-    types = {"item_feature_0": "float32"}
-    types |= dict.fromkeys([f"item_feature_{j}" for j in (1, 2, 3)], "string")
+    log = read_csv(read(log_file), names[0], _log_types(affinities))
+    types = {"item_feature_0": "float32"} | {f"item_feature_{j}": "string" for j in (1, 2, 3)}
     items = read_csv(read(item_file), names[1], types)
     times = [np.datetime64(text.removesuffix("+00:00"), "us") for text in texts(log, "timestamp")]
     users = [
@@ -112,6 +106,14 @@ def open_bandit(policy: str, campaign: str) -> OpenBandit:
         item_number=numbers(items, "item_feature_0", torch.float32),
         item_class=torch.stack(classes, 1),
     )
+
+
+def _log_types(affinities: list[str]) -> dict[str, str]:
+    """The log's columns and their types; affinities : names of the K columns of past clicks."""
+    types = dict.fromkeys(("item_id", "position", "click"), "int64")
+    types |= {"propensity_score": "float64", "timestamp": "string"}
+    types |= dict.fromkeys([f"user_feature_{j}" for j in range(4)], "string")
+    return types | dict.fromkeys(affinities, "float32")
 
 
 @dataclass(frozen=True)
@@ -295,15 +297,17 @@ def kuairand(log: str, *, download: bool | None = None) -> KuaiRand:
     )
     users = _features(archive, "user_features_pure.csv", "user_id", KUAIRAND_USER, user)
     videos = _features(archive, "video_features_basic_pure.csv", "video_id", KUAIRAND_VIDEO, video)
-    click, drawn, hour = click.bool(), drawn.bool(), time // 100
-    return KuaiRand(user, video, date, hour, timestamp, click, drawn, tab, users, videos)
+    hour = time // 100
+    clicked = click.bool()
+    return KuaiRand(user, video, date, hour, timestamp, clicked, drawn.bool(), tab, users, videos)
 
 
 def _member(archive: Path, name: str, types: dict[str, str]) -> "pyarrow.Table":
     """Read the table called `name` from KuaiRand's archive."""
     try:
         with tarfile.open(archive) as files:
-            if (inside := files.extractfile(f"KuaiRand-Pure/data/{name}")) is None:
+            inside = files.extractfile(f"KuaiRand-Pure/data/{name}")
+            if inside is None:
                 raise KeyError(name)
             return read_csv(inside, name, types)
     except KeyError as error:

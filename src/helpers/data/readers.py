@@ -59,7 +59,8 @@ def read_csv(
 
 def numbers(table: "pyarrow.Table", name: str, dtype: torch.dtype = torch.int64) -> torch.Tensor:
     """Give the column called `name` as a tensor (N,) of type `dtype`; it must have no gaps."""
-    if gaps := table[name].null_count:
+    gaps = table[name].null_count
+    if gaps:
         raise ValueError(f"expected a number in every row of {name}, got {gaps} empty cells")
     return torch.tensor(table[name].to_numpy(), dtype=dtype)
 

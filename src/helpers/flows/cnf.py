@@ -20,15 +20,19 @@ def divergence(
     probe : (B, D) with mean 0 and covariance I, +-1 for the least variance: then Hutchinson's
         unbiased estimate, one backward pass. Without it the exact trace, D passes.
     """
+    if x.ndim != 2:
+        raise ValueError(f"velocity must map (B, D) to itself, got points {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floats, got {x.dtype}")
+    if probe is not None and probe.shape != x.shape:
+        raise ValueError(f"probe must be {tuple(x.shape)}, got {tuple(probe.shape)}")
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         v = velocity(x, t)
-        if v.shape != x.shape or x.ndim != 2:
+        if v.shape != x.shape:
             shapes = f"{tuple(x.shape)} to {tuple(v.shape)}"
             raise ValueError(f"velocity must map (B, D) to itself, got {shapes}")
         if probe is not None:
-            if probe.shape != x.shape:
-                raise ValueError(f"probe must be {tuple(x.shape)}, got {tuple(probe.shape)}")
             trace = (torch.autograd.grad((v * probe).sum(), x)[0] * probe).sum(1)
         else:
             rows = (torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in v.T)
@@ -59,8 +63,10 @@ def log_prob(
 
     if x.ndim != 2:
         raise ValueError(f"x must be (B, D), got {tuple(x.shape)}")
-    *_, state = solver(both, torch.cat((x, x.new_zeros(len(x), 1)), 1), times, **options)
-    latent, prior = state[:, :-1], log_prior(state[:, :-1])
+    start = torch.cat((x, x.new_zeros(len(x), 1)), 1)
+    *_, state = solver(both, start, times, **options)
+    latent = state[:, :-1]
+    prior = log_prior(latent)
     if prior.shape != x.shape[:1]:
         raise ValueError(f"log_prior must give ({len(x)},), got {tuple(prior.shape)}")
     return prior + state[:, -1], latent

@@ -28,10 +28,17 @@ class Schedule:
 
     def __init__(self, beta: Tensor) -> None:
         beta = torch.as_tensor(beta, dtype=torch.float64, device="cpu")
-        if beta.ndim != 1 or len(beta) < 1 or not ((beta > 0) & (beta < 1)).all():
-            raise ValueError(f"beta must be (T,) with values in (0, 1), got {beta}")
-        self.T, self.beta, self.alpha_bar = len(beta), beta, torch.cumprod(1 - beta, 0)
-        self.signal, self.noise = self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt()
+        if beta.ndim != 1:
+            raise ValueError(f"beta must be (T,), got {tuple(beta.shape)}")
+        if len(beta) < 1:
+            raise ValueError("beta must hold one step or more, got none")
+        if not ((beta > 0) & (beta < 1)).all():
+            raise ValueError(f"beta must be in (0, 1), got {beta}")
+        self.T = len(beta)
+        self.beta = beta
+        self.alpha_bar = torch.cumprod(1 - beta, 0)
+        self.signal = self.alpha_bar.sqrt()
+        self.noise = (1 - self.alpha_bar).sqrt()
 
     def at(self, k: int) -> float:
         """alpha_bar after k steps; 1 for k = 0, which is data."""
@@ -42,8 +49,10 @@ class Schedule:
 
 def linear(n_steps: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
     """DDPM's schedule (section 4): beta rises evenly from beta_min to beta_max in n_steps."""
-    if n_steps < 1 or beta_min > beta_max:
-        raise ValueError(f"expected n_steps >= 1, rising betas; got {n_steps, beta_min, beta_max}")
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    if beta_min > beta_max:
+        raise ValueError(f"betas must rise from beta_min, got {beta_min} to {beta_max}")
     return Schedule(torch.linspace(beta_min, beta_max, n_steps, dtype=torch.float64))
 
 
@@ -52,8 +61,10 @@ def cosine(n_steps: int = 1000, offset: float = 0.008, beta_max: float = 0.999) 
 
     n_steps : T. offset : keeps the first betas from vanishing. beta_max : the last would reach 1.
     """
-    if n_steps < 1 or not offset >= 0:
-        raise ValueError(f"expected n_steps >= 1 and offset >= 0, got {n_steps} and {offset}")
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps}")
+    if not offset >= 0:
+        raise ValueError(f"offset must be at least 0, got {offset}")
     clock = (torch.arange(n_steps + 1, dtype=torch.float64) / n_steps + offset) / (1 + offset)
     squared = torch.cos(clock * math.pi / 2).square()
     return Schedule((1 - squared[1:] / squared[:-1]).clamp_max(beta_max))
@@ -63,11 +74,17 @@ def convert(value: Tensor, x: Tensor, alpha_bar: float, given: str, wanted: str)
     """Turn the ``given`` one of a noised x's KINDS into the ``wanted`` one (arXiv:2202.00512).
 
     value, x : (B, *S). alpha_bar : signal^2 in (0, 1), a number or a tensor that broadcasts.
+    ValueError : a kind that is none, another shape than x's, alpha_bar outside of (0, 1).
     """
-    inside = torch.as_tensor((alpha_bar > 0) & (alpha_bar < 1)).all()
-    if not {given, wanted} <= {*KINDS} or value.shape != x.shape or not inside:
-        raise ValueError(f"expected {KINDS}, x's shape, 0 < alpha_bar < 1; got {given, wanted}")
-    signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    _check_kind("given", given)
+    _check_kind("wanted", wanted)
+    if value.shape != x.shape:
+        raise ValueError(f"value must be {tuple(x.shape)} like x, got {tuple(value.shape)}")
+    inside = (alpha_bar > 0) & (alpha_bar < 1)
+    if not torch.as_tensor(inside).all():
+        raise ValueError(f"alpha_bar must be in (0, 1), got {alpha_bar}")
+    signal = alpha_bar**0.5
+    noise = (1 - alpha_bar) ** 0.5
     if given == wanted:
         return value
     if given == "velocity":
@@ -82,15 +99,21 @@ def loss(net: Net, x0: Tensor, schedule: Schedule, *, predict: str = "noise",
     """Mean squared error of ``predict`` at random steps of data x0 (B, *S), a scalar.
 
     For the noise, DDPM's equation (14). net : sees t (B,). schedule : of T steps, equally likely.
+    generator : draws the steps (B,), then the noise (B, *S); the global one if None.
     """
-    if x0.ndim < 2 or not x0.is_floating_point() or predict not in KINDS:
-        raise ValueError(f"expected floats (B, *S), {KINDS}; got {x0.dtype, x0.shape, predict}")
+    _check_kind("predict", predict)
+    if x0.ndim < 2:
+        raise ValueError(f"x0 must be (B, *S), got {tuple(x0.shape)}")
+    if not x0.is_floating_point():
+        raise ValueError(f"x0 must be floats, got {x0.dtype}")
     k = torch.randint(1, schedule.T + 1, x0.shape[:1], generator=generator, device=x0.device)
     eps = torch.empty_like(x0).normal_(generator=generator)
     at = k.view(-1, *[1] * (x0.ndim - 1)) - 1
-    signal, noise = schedule.signal.to(x0)[at], schedule.noise.to(x0)[at]
+    signal = schedule.signal.to(x0)[at]
+    noise = schedule.noise.to(x0)[at]
     target = {"noise": eps, "data": x0, "velocity": signal * eps - noise * x0}[predict]
-    return (_call(net, signal * x0 + noise * eps, k.to(x0) / schedule.T) - target).square().mean()
+    predicted = _call(net, signal * x0 + noise * eps, k.to(x0) / schedule.T)
+    return (predicted - target).square().mean()
 
 
 def posterior(x: Tensor, x0: Tensor, schedule: Schedule, k: int,
@@ -99,9 +122,10 @@ def posterior(x: Tensor, x0: Tensor, schedule: Schedule, k: int,
 
     DDPM's equation (7) for j = k - 1, the default; Bayes' rule for any other j. schedule : of x.
     """
-    if not 0 <= (j := k - 1 if j is None else j) < k <= schedule.T or x.shape != x0.shape:
-        raise ValueError(f"expected 0 <= j < k <= {schedule.T}, x0 like x; got {j, k, x0.shape}")
-    bar, bar_j = schedule.at(k), schedule.at(j)
+    j = k - 1 if j is None else j
+    if x0.shape != x.shape:
+        raise ValueError(f"x0 must be {tuple(x.shape)} like x, got {tuple(x0.shape)}")
+    bar, bar_j = _bars(schedule, k, j)
     added = 1 - bar / bar_j  # beta_k if j = k - 1
     mean = bar_j**0.5 * added * x0 + (bar / bar_j) ** 0.5 * (1 - bar_j) * x
     return mean / (1 - bar), (1 - bar_j) / (1 - bar) * added
@@ -111,13 +135,18 @@ def random_part(schedule: Schedule, k: int, j: int, eta: float | str) -> tuple[f
     """Standard deviation s in DDIM's equation (12) from step k to j, and that of what is drawn.
 
     They differ for eta = "sigma-hat" only: more is drawn than room is made for. schedule : of the
-    steps. eta : from 0, nothing random, to 1, as much as in DDPM: DDIM's equation (16).
+    steps, 0 <= j < k. eta : from 0, nothing random, to 1, as much as in DDPM: DDIM's equation (16).
     """
-    if not (hat := eta == "sigma-hat") and (isinstance(eta, str) or not 0 <= eta <= 1):
-        raise ValueError(f'eta must be in 0 .. 1 or "sigma-hat", got {eta!r}')
-    bar, bar_j = schedule.at(k), schedule.at(j)
-    s = (1.0 if hat else eta) * ((1 - bar_j) / (1 - bar) * (1 - bar / bar_j)) ** 0.5
-    return s, (1 - bar / bar_j) ** 0.5 if hat and j else s
+    hat = eta == "sigma-hat"
+    if isinstance(eta, str) and not hat:
+        raise ValueError(f'eta must be "sigma-hat" if it is no number, got {eta!r}')
+    share = 1.0 if hat else eta
+    if not 0 <= share <= 1:
+        raise ValueError(f"eta must be in 0 .. 1, got {eta}")
+    bar, bar_j = _bars(schedule, k, j)
+    s = share * ((1 - bar_j) / (1 - bar) * (1 - bar / bar_j)) ** 0.5
+    drawn = (1 - bar / bar_j) ** 0.5 if hat and j else s
+    return s, drawn
 
 
 def spaced(schedule: Schedule, n_steps: int | Sequence[int]) -> list[int]:
@@ -125,13 +154,22 @@ def spaced(schedule: Schedule, n_steps: int | Sequence[int]) -> list[int]:
 
     DDIM's linear choice: the largest is about T - T / n_steps. n_steps : also a list, falling to 0.
     """
-    steps = n_steps
     if isinstance(n_steps, int):
-        steps = [*(1 + i * schedule.T // n_steps for i in reversed(range(n_steps))), 0]
-    falls = all(k > j and isinstance(k, int) for k, j in itertools.pairwise(steps))
-    if len(steps) < 2 or not falls or steps[-1] != 0 or steps[0] > schedule.T:
-        raise ValueError(f"n_steps must be 1 .. {schedule.T} or fall to 0, got {n_steps}")
-    return list(steps)
+        if not 1 <= n_steps <= schedule.T:
+            raise ValueError(f"n_steps must be 1 .. {schedule.T}, got {n_steps}")
+        return [*(1 + i * schedule.T // n_steps for i in reversed(range(n_steps))), 0]
+    steps = list(n_steps)
+    if len(steps) < 2:
+        raise ValueError(f"n_steps must list two steps or more, got {steps}")
+    if not all(isinstance(k, int) for k in steps):
+        raise ValueError(f"n_steps must list whole numbers, got {steps}")
+    if not all(k > j for k, j in itertools.pairwise(steps)):
+        raise ValueError(f"n_steps must fall, got {steps}")
+    if steps[-1] != 0:
+        raise ValueError(f"n_steps must fall to 0, got {steps}")
+    if steps[0] > schedule.T:
+        raise ValueError(f"n_steps must begin at {schedule.T} or below, got {steps}")
+    return steps
 
 
 @torch.no_grad()
@@ -140,13 +178,17 @@ def ddim(net: Net, noise: Tensor, schedule: Schedule, n_steps: int | Sequence[in
          generator: torch.Generator | None = None) -> Iterator[Tensor]:  # fmt: skip
     """From noise (B, *S) to data in n_steps (see `spaced`), DDIM's equation (12); yields them all.
 
-    net, schedule, predict : as trained. eta : see `random_part`; 0 draws nothing.
+    net, schedule, predict : as trained. eta : see `random_part`; 0 draws nothing. generator : draws
+    the noise (B, *S) of each step; the global one if None.
     """
-    random_part(schedule, (steps := spaced(schedule, n_steps))[0], 0, eta)  # refuses a bad eta
-    yield (x := finite(noise, "noise"))
+    steps = spaced(schedule, n_steps)
+    random_part(schedule, steps[0], 0, eta)  # refuses a bad eta
+    x = finite(noise, "noise")
+    yield x
     for k, j in itertools.pairwise(steps):
         eps, data = _predict(net, x, schedule, k, predict)
-        bar_j, (s, drawn) = schedule.at(j), random_part(schedule, k, j, eta)
+        bar_j = schedule.at(j)
+        s, drawn = random_part(schedule, k, j, eta)
         x = bar_j**0.5 * data + (1 - bar_j - s**2) ** 0.5 * eps
         if drawn > 0:
             x = x + drawn * torch.empty_like(x).normal_(generator=generator)
@@ -158,11 +200,13 @@ def ddpm(net: Net, noise: Tensor, schedule: Schedule, *, predict: str = "noise",
          generator: torch.Generator | None = None) -> Iterator[Tensor]:  # fmt: skip
     """DDPM's algorithm 2: all T steps of schedule from noise (B, *S), with `posterior`'s variance.
 
-    net, predict : as in `ddim`, where eta = 1 gives the same by another formula.
+    net, predict, generator : as in `ddim`, where eta = 1 gives the same by another formula.
     """
-    yield (x := finite(noise, "noise"))
+    x = finite(noise, "noise")
+    yield x
     for k in range(schedule.T, 0, -1):
-        x, variance = posterior(x, _predict(net, x, schedule, k, predict)[1], schedule, k)
+        _eps, data = _predict(net, x, schedule, k, predict)
+        x, variance = posterior(x, data, schedule, k)
         if variance > 0:
             x = x + variance**0.5 * torch.empty_like(x).normal_(generator=generator)
         yield x if k > 1 else finite(x, "net(x, t)")
@@ -179,21 +223,37 @@ def invert(net: Net, x0: Tensor, schedule: Schedule, n_steps: int | Sequence[int
     if n_iterations < 1:
         raise ValueError(f"n_iterations must be at least 1, got {n_iterations}")
     steps = spaced(schedule, n_steps)[::-1]
-    yield (x := finite(x0, "x0"))
+    x = finite(x0, "x0")
+    yield x
     for j, k in itertools.pairwise(steps):
-        (bar_j, bar), before = (schedule.at(j), schedule.at(k)), x
+        bar, bar_j = _bars(schedule, k, j)
+        before = x
         for _ in range(n_iterations):
             eps, _data = _predict(net, x, schedule, k, predict)
             x = (bar / bar_j) ** 0.5 * (before - (1 - bar_j) ** 0.5 * eps) + (1 - bar) ** 0.5 * eps
         yield x if k != steps[-1] else finite(x, "net(x, t)")
 
 
+def _check_kind(name: str, kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"{name} must be one of {KINDS}, got {kind!r}")
+
+
+def _bars(schedule: Schedule, k: int, j: int) -> tuple[float, float]:
+    """alpha_bar at step k and at an earlier step j."""
+    if not 0 <= j < k:
+        raise ValueError(f"expected 0 <= j < k, got j = {j} and k = {k}")
+    return schedule.at(k), schedule.at(j)
+
+
 def _call(net: Net, x: Tensor, t: Tensor) -> Tensor:
-    if (value := net(x, t)).shape != x.shape:
-        raise ValueError(f"net must map {x.shape} to itself, got {value.shape}")
+    value = net(x, t)
+    if value.shape != x.shape:
+        raise ValueError(f"net must map {tuple(x.shape)} to itself, got {tuple(value.shape)}")
     return value
 
 
 def _predict(net: Net, x: Tensor, schedule: Schedule, k: int, predict: str) -> list[Tensor]:
+    """Noise and data (B, *S) as the net sees them in x (B, *S) at step k."""
     value = _call(net, x, torch.as_tensor(k / schedule.T, dtype=x.dtype, device=x.device))
     return [convert(value, x, schedule.at(k), predict, kind) for kind in ("noise", "data")]

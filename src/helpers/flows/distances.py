@@ -7,10 +7,16 @@ from torch import Tensor
 
 
 def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    alike = x.ndim == y.ndim == 2 and x.shape[1] == y.shape[1] > 0
-    if not alike or min(len(x), len(y)) < 2:
-        shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
-        raise ValueError(f"x and y must be (N, D) and (M, D) with N, M >= 2, got {shapes}")
+    """Both samples in float64, or what is wrong with them."""
+    shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
+    if not x.ndim == y.ndim == 2:
+        raise ValueError(f"x and y must be (N, D) and (M, D), got {shapes}")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"x and y must be of one dimension D, got {shapes}")
+    if x.shape[1] == 0:
+        raise ValueError(f"x and y must be of dimension 1 or more, got {shapes}")
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"x and y must be two points or more each, got {shapes}")
     if not (x.isfinite().all() and y.isfinite().all()):
         raise ValueError("x and y must be finite, got NaN or infinity")
     return x.double(), y.double()
@@ -24,9 +30,9 @@ def frechet(x: Tensor, y: Tensor) -> float:
     FID; with anything else it is not.
     """
     x, y = _checked(x, y)
-    c_x, c_y = x.T.cov(), y.T.cov()
-    if x.shape[1] == 1:
-        c_x, c_y = c_x.view(1, 1), c_y.view(1, 1)
+    dim = x.shape[1]
+    c_x = x.T.cov().view(dim, dim)  # of one column, cov makes a scalar
+    c_y = y.T.cov().view(dim, dim)
     values, vectors = torch.linalg.eigh(c_x)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     # C_x C_y has the eigenvalues of the symmetric root C_y root, which eigvalsh finds safely.
@@ -37,10 +43,10 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 def wasserstein(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
     """W_p between equally many numbers, in every column of x (N, D) and y (N, D), (D,)."""
-    if x.shape != y.shape or not 1 <= p < math.inf:
-        raise ValueError(
-            f"x and y must be alike, 1 <= p < inf, got {tuple(x.shape)}, {tuple(y.shape)}, {p}"
-        )
+    if x.shape != y.shape:
+        raise ValueError(f"x and y must be alike, got {tuple(x.shape)} and {tuple(y.shape)}")
+    if not 1 <= p < math.inf:
+        raise ValueError(f"p must be 1 <= p < inf, got {p}")
     x, y = _checked(x, y)
     return (x.sort(0).values - y.sort(0).values).abs().pow(p).mean(0).pow(1 / p)
 
@@ -48,7 +54,10 @@ def wasserstein(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
 def sliced_wasserstein(
     x: Tensor, y: Tensor, n_directions: int = 256, generator: torch.Generator | None = None
 ) -> float:
-    """Root mean square of W_2 over n_directions at random, of x and y (N, D), in units of x."""
+    """Root mean square of W_2 over n_directions at random, of x and y (N, D), in units of x.
+
+    generator : draws the directions, on its own device; the global one if None.
+    """
     x, y = _checked(x, y)
     if n_directions < 1:
         raise ValueError(f"n_directions must be at least 1, got {n_directions}")

@@ -19,14 +19,6 @@ Score = Callable[[Tensor, Tensor], Tensor]
 Clock = Callable[[Tensor], Tensor]
 
 
-def log_kernel(x: Tensor, tau: float | Tensor) -> Tensor:
-    """Log of the heat kernel, N(0, tau I) at x (B, D), (B,): all heat at 0 when tau was 0."""
-    tau = torch.as_tensor(tau, dtype=x.dtype, device=x.device)
-    if x.ndim != 2 or tau.ndim or not tau > 0:
-        raise ValueError(f"x must be (B, D), tau a positive scalar, got {tuple(x.shape)}, {tau}")
-    return -x.square().sum(1) / (2 * tau) - x.shape[1] / 2 * torch.log(2 * math.pi * tau)
-
-
 def spread(density: Tensor, spacing: float, tau: float) -> Tensor:
     """Solve the heat equation for a time tau on a periodic grid, in Fourier space.
 
@@ -44,11 +36,14 @@ def spread(density: Tensor, spacing: float, tau: float) -> Tensor:
     -------
     p_tau on the grid (*S).
     """
-    if not density.is_floating_point() or density.ndim < 1:
-        shape = tuple(density.shape)
-        raise ValueError(f"density must be floats (*S), got {density.dtype} {shape}")
-    if not (0 < spacing < math.inf and math.isfinite(tau)):
-        raise ValueError(f"spacing must be positive and tau finite, got {spacing} and {tau}")
+    if not density.is_floating_point():
+        raise ValueError(f"density must be floats, got {density.dtype}")
+    if density.ndim < 1:
+        raise ValueError(f"density must be on a grid (*S), got {tuple(density.shape)}")
+    if not 0 < spacing < math.inf:
+        raise ValueError(f"spacing must be positive and finite, got {spacing}")
+    if not math.isfinite(tau):
+        raise ValueError(f"expected tau finite, got {tau}")
     square = density.new_zeros(())
     for axis, n in enumerate(density.shape):
         omega = 2 * math.pi * torch.fft.fftfreq(n, spacing, dtype=density.dtype)
@@ -94,8 +89,10 @@ def along(score: Score, signal: Clock, noise: Clock) -> Velocity:
         t = torch.as_tensor(t, dtype=torch.float64, device=x.device).detach()
         with torch.enable_grad():
             t = t.clone().requires_grad_()
-            a, sigma = signal(t), noise(t)
-            da, dsigma = slope(a, t), slope(sigma, t)
+            a = signal(t)
+            sigma = noise(t)
+            da = slope(a, t)
+            dsigma = slope(sigma, t)
         a, sigma, t = (torch.as_tensor(value).detach() for value in (a, sigma, t))
         if not a > 0:
             raise ValueError(f"signal must be positive, got {a.item()} at t = {t.item()}")
@@ -116,13 +113,19 @@ def average(log_given: Tensor, given: Tensor, weights: Tensor | None = None) -> 
     ----------
     log_given : log p(x | k), up to a constant of x's own, (B, K).
     given : v(x | k), (B, K, D).
-    weights : w_k (K,), equal unless given.
+    weights : w_k (K,), at least 0; equal unless given.
     """
-    fits = given.ndim == 3 and log_given.shape == given.shape[:2]
-    if not fits or (weights is not None and weights.shape != log_given.shape[1:]):
-        shapes = [tuple(a.shape) for a in (log_given, given, weights) if a is not None]
-        raise ValueError(f"must be (B, K), (B, K, D) and weights (K,), got {shapes}")
+    if given.ndim != 3:
+        raise ValueError(f"given must be (B, K) vectors, (B, K, D), got {tuple(given.shape)}")
+    if log_given.shape != given.shape[:2]:
+        expected = tuple(given.shape[:2])
+        raise ValueError(f"log_given must be (B, K) = {expected}, got {tuple(log_given.shape)}")
     if weights is not None:
+        if weights.shape != log_given.shape[1:]:
+            expected = tuple(log_given.shape[1:])
+            raise ValueError(f"weights must be (K,) = {expected}, got {tuple(weights.shape)}")
+        if not (weights >= 0).all():
+            raise ValueError(f"weights must be at least 0, got {weights.tolist()}")
         log_given = log_given + weights.to(log_given).log()
     return torch.einsum("bk,bkd->bd", log_given.softmax(1), given)
 
@@ -150,6 +153,8 @@ def residual(
             raise ValueError(f"log_prob must give ({len(x)},) for t ({len(x)}, 1), got {shape}")
         slope, rate = torch.autograd.grad(log_p.sum(), (x, times))
         v = velocity(x, x.new_tensor(t))
+        if v.shape != x.shape:
+            raise ValueError(f"velocity must give {tuple(x.shape)}, got {tuple(v.shape)}")
         rows = [
             torch.autograd.grad(v[:, d].sum(), x, retain_graph=True)[0] for d in range(v.shape[1])
         ]

@@ -22,7 +22,10 @@ class Logistic:
         return -F.softplus(z) - F.softplus(-z)
 
     def sample(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Independent draws with the shape, dtype and device of ``like``, by inverting the cdf."""
+        """Independent draws with the shape, dtype and device of ``like``, by inverting the cdf.
+
+        generator : draws the uniforms; the global one if None.
+        """
         tiny = torch.finfo(like.dtype).tiny  # keeps both logarithms finite
         u = torch.empty_like(like).uniform_(generator=generator).clamp_min(tiny)
         return u.log() - torch.log1p(-u)
@@ -38,7 +41,10 @@ class Gaussian:
         return -0.5 * (z.square() + math.log(2 * math.pi))
 
     def sample(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Independent draws with the shape, dtype and device of ``like``."""
+        """Independent draws with the shape, dtype and device of ``like``.
+
+        generator : draws them; the global one if None.
+        """
         return torch.empty_like(like).normal_(generator=generator)
 
 
@@ -55,12 +61,16 @@ class Flow(nn.Module):
         self, layers: Sequence[nn.Module], prior: Logistic | Gaussian, shape: Sequence[int]
     ) -> None:
         super().__init__()
-        self.layers, self.prior, self.shape = nn.ModuleList(layers), prior, tuple(shape)
+        self.layers = nn.ModuleList(layers)
+        self.prior = prior
+        self.shape = tuple(shape)
         # Follows the flow's dtype and device, also where no layer has a parameter.
         self.register_buffer("_like", torch.zeros(()), persistent=False)
 
     def _checked(self, x: Tensor, name: str) -> Tensor:
-        if tuple(x.shape[1:]) != self.shape or x.ndim < 2:
+        if x.ndim < 2:
+            raise ValueError(f"{name} must be a batch (B, *S), got shape {tuple(x.shape)}")
+        if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"{name} must be (B, *{self.shape}), got {tuple(x.shape)}")
         if x.dtype != self._like.dtype:
             raise ValueError(f"{name} must have the flow's dtype {self._like.dtype}, got {x.dtype}")
@@ -99,14 +109,18 @@ class Flow(nn.Module):
     def sample(
         self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
-        """n samples (n, *S): a latent from the prior, multiplied by temperature, then inverted."""
+        """n samples (n, *S): a latent from the prior, multiplied by temperature, then inverted.
+
+        generator : draws the latent; the global one if None.
+        """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
-        if not (math.isfinite(temperature) and temperature >= 0):
-            raise ValueError(f"temperature must be finite and not negative, got {temperature}")
-        return self.inverse(
-            temperature * self.prior.sample(self._like.expand(n, *self.shape), generator)
-        )
+        if not math.isfinite(temperature):
+            raise ValueError(f"temperature must be finite, got {temperature}")
+        if temperature < 0:
+            raise ValueError(f"temperature must not be negative, got {temperature}")
+        z = self.prior.sample(self._like.expand(n, *self.shape), generator)
+        return self.inverse(temperature * z)
 
 
 def dequantize(x: Tensor, n_levels: int, generator: torch.Generator | None = None) -> Tensor:
@@ -115,12 +129,22 @@ def dequantize(x: Tensor, n_levels: int, generator: torch.Generator | None = Non
     Parameters
     ----------
     x : integer tensor of any shape with values in 0 .. n_levels - 1 (17 levels for digits).
+    generator : draws u; the global one if None.
+
+    Raises
+    ------
+    ValueError : x of another dtype, empty or out of its levels; fewer than one level.
     """
     if x.is_floating_point() or x.is_complex():
         raise ValueError(f"x must hold whole numbers in an integer dtype, got {x.dtype}")
-    if n_levels < 1 or x.numel() == 0 or x.min() < 0 or x.max() >= n_levels:
-        found = f"{x.min()} to {x.max()}" if x.numel() else "an empty tensor"
-        raise ValueError(f"x must lie in 0 .. n_levels - 1 = {n_levels - 1}, got {found}")
+    if n_levels < 1:
+        raise ValueError(f"n_levels must be at least 1, got {n_levels}")
+    if x.numel() == 0:
+        raise ValueError(f"x must hold a number, got an empty tensor {tuple(x.shape)}")
+    if x.min() < 0:
+        raise ValueError(f"x must not be negative, got {x.min()}")
+    if x.max() >= n_levels:
+        raise ValueError(f"x must be at most n_levels - 1 = {n_levels - 1}, got {x.max()}")
     u = torch.rand(x.shape, generator=generator, device=x.device)
     # A float32 sum can round up to the next whole number; stay inside the bin.
     return torch.minimum(x + u, torch.nextafter(x + 1.0, x.float())) / n_levels
@@ -131,6 +155,8 @@ def bits_per_dim(log_prob: Tensor, dim: int, n_levels: int) -> Tensor:
 
     log_prob : nats, of x in [0, 1)^dim; the bins are 1/n_levels wide, which costs log n_levels.
     """
-    if dim < 1 or n_levels < 1:
-        raise ValueError(f"dim and n_levels must be at least 1, got {dim} and {n_levels}")
+    if dim < 1:
+        raise ValueError(f"dim must be at least 1, got {dim} and {n_levels} levels")
+    if n_levels < 1:
+        raise ValueError(f"n_levels must be at least 1, got {n_levels}")
     return (math.log(n_levels) - log_prob / dim) / math.log(2)

@@ -21,9 +21,13 @@ def split(x: Tensor, flip: bool) -> tuple[Tensor, Tensor]:
 
     ``flip`` exchanges their parts. The interleaving is the paper's (section 5.1).
     """
-    if x.ndim < 2 or x.shape[1] % 2:
+    if x.ndim < 2:
+        shape = tuple(x.shape)
+        raise ValueError(f"x must be (B, D, *S); dim must be even to split in halves, got {shape}")
+    if x.shape[1] % 2:
         raise ValueError(f"dim must be even to split in halves, got shape {tuple(x.shape)}")
-    even, odd = x[:, 0::2], x[:, 1::2]
+    even = x[:, 0::2]
+    odd = x[:, 1::2]
     return (odd, even) if flip else (even, odd)
 
 
@@ -41,11 +45,13 @@ class AdditiveCoupling(nn.Module):
 
     def __init__(self, net: nn.Module, flip: bool = False) -> None:
         super().__init__()
-        self.net, self.flip = net, flip
+        self.net = net
+        self.flip = flip
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         kept, changed = split(x, self.flip)
-        return merge(kept, changed + self.net(kept), self.flip), x.new_zeros(len(x))
+        y = merge(kept, changed + self.net(kept), self.flip)
+        return y, x.new_zeros(len(x))
 
     def inverse(self, y: Tensor) -> Tensor:
         kept, changed = split(y, self.flip)
@@ -63,7 +69,11 @@ class AffineCoupling(nn.Module):
         super().__init__()
         if not bound > 0:
             raise ValueError(f"bound must be positive, got {bound}")
-        self.net, self.flip, self.bound = net, flip, bound
+        if bound == math.inf:
+            raise ValueError("bound must be finite, got inf")
+        self.net = net
+        self.flip = flip
+        self.bound = bound
 
     def shift_and_log_scale(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Shift t and log-scale s, each shaped like ``kept`` (B, D/2, *S)."""
@@ -91,7 +101,20 @@ class Scaling(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor, std: float = 1.0) -> None:
-        """Start from data: choose log_scale so that x (B, D) leaves with standard deviation std."""
+        """Start from data: choose log_scale so that x (B, D) leaves with standard deviation std.
+
+        Raises
+        ------
+        ValueError : x of another shape, with NaN or without spread; a std that is not positive.
+        """
+        if not 0 < std < math.inf:
+            raise ValueError(f"std must be positive and finite, got {std}")
+        if x.ndim != 2:
+            raise ValueError(f"x must be a batch (B, D), got shape {tuple(x.shape)}")
+        if x.shape[1] != len(self.log_scale):
+            raise ValueError(f"x must be (B, {len(self.log_scale)}), got {tuple(x.shape)}")
+        if not x.isfinite().all():
+            raise ValueError("x must be finite, got NaN or infinity")
         spread = x.std(0)
         if not (spread > 0).all():
             raise ValueError("every coordinate must vary to be scaled; dequantise the data first")
@@ -109,6 +132,8 @@ class Conv1x1(nn.Module):
 
     y[b, :, p] = W x[b, :, p] for x (B, C, *S), log_det = (number of positions) * log|det W|
     (Glow, arXiv:1807.03039, section 3.2). W starts as a random rotation, so log_det starts at 0.
+
+    n_channels : C. generator : draws the rotation; the global one if None.
     """
 
     def __init__(self, n_channels: int, generator: torch.Generator | None = None) -> None:
@@ -149,13 +174,22 @@ def nice(
     prior : :class:`Logistic` unless given.
     affine : couplings that also scale (RealNVP) in place of additive ones.
     activation : between the networks' layers; the paper's ReLU unless given.
-    generator : source of the initial weights.
+    generator : draws the initial weights; the global one if None.
+
+    Raises
+    ------
+    ValueError : a dim that cannot be halved, no coupling at all.
     """
-    if not isinstance(dim, int) or dim < 2 or dim % 2:
+    if not isinstance(dim, int):
+        raise ValueError(f"dim must be whole; dim must be even to split in halves, got {dim}")
+    if dim < 2:
+        raise ValueError(f"dim must be 2 or more; dim must be even to split in halves, got {dim}")
+    if dim % 2:
         raise ValueError(f"dim must be even to split in halves, got {dim}")
     if n_couplings < 1:
         raise ValueError(f"n_couplings must be at least 1, got {n_couplings}")
-    half, coupling = dim // 2, AffineCoupling if affine else AdditiveCoupling
+    half = dim // 2
+    coupling = AffineCoupling if affine else AdditiveCoupling
     layers: list[nn.Module] = []
     for k in range(n_couplings):
         sizes = [half, *hidden, dim if affine else half]

@@ -26,9 +26,12 @@ def green(x: Tensor) -> Tensor:
 
     -log|x| / 2 pi in the plane, and |x|^(2-D) / ((D - 2) area) above.
     """
-    if x.ndim != 2 or x.shape[1] < 2:
+    if x.ndim != 2:
+        raise ValueError(f"x must be (B, D), got {tuple(x.shape)}")
+    if x.shape[1] < 2:
         raise ValueError(f"x must be (B, D) with D at least 2, got {tuple(x.shape)}")
-    dim, r = x.shape[1], x.norm(dim=1)
+    dim = x.shape[1]
+    r = x.norm(dim=1)
     if dim == 2:
         return -r.log() / (2 * math.pi)
     return r ** (2 - dim) / ((dim - 2) * sphere_area(dim))
@@ -36,15 +39,32 @@ def green(x: Tensor) -> Tensor:
 
 def _terms(x: Tensor, z: Tensor, charges: Tensor, weights: Tensor | None) -> Tensor:
     """Log of weight_k / |r_k|^(N+1) at x (B, N), height z scalar or (B,), (B, K)."""
-    if charges.ndim != 2 or x.ndim != 2 or x.shape[1] != charges.shape[1]:
-        shapes = f"{tuple(charges.shape)} and {tuple(x.shape)}"
-        raise ValueError(f"charges (K, N) and points (B, N) must fit, got {shapes}")
-    if weights is not None and (weights.shape != charges.shape[:1] or weights.min() < 0):
-        raise ValueError(f"weights must be ({len(charges)},) and >= 0, got {weights}")
+    _check_charges(x, charges)
+    if weights is not None:
+        _check_weights(weights, len(charges))
     square = torch.cdist(x, charges.to(x), compute_mode="donot_use_mm_for_euclid_dist").square()
     log_r2 = (square + z.square().expand(len(x))[:, None]).log()
     share = x.new_full((len(charges),), 1 / len(charges)) if weights is None else weights.to(x)
     return share.log() - (x.shape[1] + 1) / 2 * log_r2
+
+
+def _check_charges(x: Tensor, charges: Tensor) -> None:
+    if x.ndim != 2:
+        raise ValueError(f"points must be (B, N), got {tuple(x.shape)}")
+    if charges.ndim != 2:
+        raise ValueError(f"charges must be (K, N), got {tuple(charges.shape)}")
+    if len(charges) < 1:
+        raise ValueError("charges (K, N) must be one or more, got none")
+    if x.shape[1] != charges.shape[1]:
+        shapes = f"{tuple(charges.shape)} and {tuple(x.shape)}"
+        raise ValueError(f"charges (K, N) and points (B, N) must fit, got {shapes}")
+
+
+def _check_weights(weights: Tensor, n_charges: int) -> None:
+    if weights.shape != (n_charges,):
+        raise ValueError(f"weights must be ({n_charges},), got {tuple(weights.shape)}")
+    if not (weights >= 0).all():
+        raise ValueError(f"weights must be at least 0, got {weights.tolist()}")
 
 
 def field(point: Tensor, charges: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -58,9 +78,12 @@ def field(point: Tensor, charges: Tensor, weights: Tensor | None = None) -> Tens
     point : (B, N + 1), its last coordinate the height z above the data's plane.
     charges : data (K, N). weights : (K,) summing to 1; equal unless given.
     """
-    if point.ndim != 2 or point.shape[1] < 2:
+    if point.ndim != 2:
         raise ValueError(f"point must be (B, N + 1), got {tuple(point.shape)}")
-    x, z = point[:, :-1], point[:, -1]
+    if point.shape[1] < 2:
+        raise ValueError(f"point must be (B, N + 1) with N at least 1, got {tuple(point.shape)}")
+    x = point[:, :-1]
+    z = point[:, -1]
     strength = _terms(x, z, charges, weights).exp() / sphere_area(point.shape[1])
     total = strength.sum(1, keepdim=True)
     return torch.cat((total * x - strength @ charges.to(x), total * z[:, None]), 1)
@@ -100,9 +123,16 @@ def velocity(charges: Tensor, weights: Tensor | None = None) -> Velocity:
 def hemisphere(
     n: int, dim: int, radius: float = 1.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """n points (n, dim + 1), float64, uniform on half a sphere round 0: z >= 0, this radius."""
-    if n < 1 or dim < 1 or not radius > 0:
-        raise ValueError(f"n, dim and radius must be positive, got {n}, {dim} and {radius}")
+    """n points (n, dim + 1), float64, uniform on half a sphere round 0: z >= 0, this radius.
+
+    generator : draws n (dim + 1) normal numbers, on its device; the global one on the CPU if None.
+    """
+    if n < 1:
+        raise ValueError(f"n must be positive, got {n}")
+    if dim < 1:
+        raise ValueError(f"dim must be positive, got {dim}")
+    if not radius > 0:
+        raise ValueError(f"radius must be positive, got {radius}")
     device = "cpu" if generator is None else generator.device
     x = torch.randn(n, dim + 1, generator=generator, dtype=torch.float64, device=device)
     x[:, -1] = x[:, -1].abs()
@@ -113,6 +143,7 @@ def prior(n: int, dim: int, z: float, generator: torch.Generator | None = None) 
     """n points (n, dim), float64, of the plane at height z: a uniform hemisphere, seen from 0.
 
     Multivariate Cauchy of scale z: what one unit of charge at 0 sends through that plane.
+    generator : as for :func:`hemisphere`.
     """
     up = hemisphere(n, dim, 1.0, generator)
     return _height(z, up) * up[:, :-1] / up[:, -1:]
@@ -120,7 +151,9 @@ def prior(n: int, dim: int, z: float, generator: torch.Generator | None = None) 
 
 def _height(z: float | Tensor, x: Tensor) -> Tensor:
     z = torch.as_tensor(z, dtype=x.dtype, device=x.device)
-    if z.ndim or not z > 0:
+    if z.ndim != 0:
+        raise ValueError(f"the height z must be a scalar, got {tuple(z.shape)}")
+    if not z > 0:
         raise ValueError(f"the height z must be a positive scalar, got {z}")
     return z
 
@@ -133,7 +166,9 @@ def flux(field: Field, area: float, points: Tensor, normals: Tensor) -> Tensor:
 
     area : of the whole surface. normals : of length 1, outwards, (n, D).
     """
-    if points.shape != normals.shape or points.ndim != 2:
+    if points.ndim != 2:
+        raise ValueError(f"points must be (n, D), got {tuple(points.shape)}")
+    if normals.shape != points.shape:
         shapes = f"{tuple(points.shape)} and {tuple(normals.shape)}"
         raise ValueError(f"points and normals must both be (n, D), got {shapes}")
     return area * (field(points) * normals).sum(1).mean()

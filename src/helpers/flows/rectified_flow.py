@@ -37,8 +37,10 @@ def between(x0: Tensor, x1: Tensor, t: Tensor | float) -> Tensor:
     """
     _pair(x0, x1)
     t = torch.as_tensor(t, dtype=x0.dtype, device=x0.device)
-    if t.shape not in ((), x0.shape[:1]) or not ((t >= 0) & (t <= 1)).all():
-        raise ValueError(f"t must be in [0, 1], a scalar or ({len(x0)},), got {t}")
+    if t.shape not in ((), x0.shape[:1]):
+        raise ValueError(f"t must be a scalar or ({len(x0)},), got {tuple(t.shape)}")
+    if not ((t >= 0) & (t <= 1)).all():
+        raise ValueError(f"t must be in [0, 1], got {t}")
     t = t.reshape(-1, *[1] * (x0.ndim - 1))
     return t * x1 + (1 - t) * x0
 
@@ -63,7 +65,8 @@ def loss(
     net : sees x_t (B, *S) and t (B,). x0 : data (B, *S), floats.
     x1 : noise (B, *S), row by row the other end of x0's lines, as :func:`reflow` returns it; by
         default standard normal and drawn afresh: the independent coupling.
-    generator : source of t and of the noise, on x0's device.
+    generator : draws the noise (B, *S) if x1 is None, then t (B,), on x0's device; the global one
+        if None.
 
     Raises
     ------
@@ -107,8 +110,11 @@ def reflow(
     solver : such as ``ode.heun``; what it gets wrong the next flow will take for data.
     """
     _floats("x1", x1)
-    if (times := check_times(x1, times))[0] != 1 or times[-1] != 0:
-        raise ValueError(f"times must fall from 1, noise, to 0, data, got {times.tolist()}")
+    times = check_times(x1, times)
+    if times[0] != 1:
+        raise ValueError(f"times must fall from 1, where noise is, got {times[0]:g}")
+    if times[-1] != 0:
+        raise ValueError(f"times must fall from 1 to 0, where data is, got {times[-1]:g}")
     *_, x0 = solver(velocity, x1, times)
     return finite(x0.detach()), x1
 
@@ -123,8 +129,10 @@ def straightness(path: Tensor, times: Tensor) -> float:
     ----------
     path : (T, B, *S), as ``torch.stack([*euler(net, x1, times)])`` gives it. times : (T,).
     """
-    if path.ndim < 3 or path.shape[1] < 1:
+    if path.ndim < 3:
         raise ValueError(f"path must be (T, B, *S), got {tuple(path.shape)}")
+    if path.shape[1] < 1:
+        raise ValueError(f"path must be of one point or more, got {tuple(path.shape)}")
     path = path.double()
     times = check_times(path[0], times)
     if len(path) != len(times):
@@ -151,9 +159,11 @@ def exact(mixture: Mixture) -> Velocity:
     """
 
     def velocity(x: Tensor, t: Tensor | float) -> Tensor:
-        if torch.as_tensor(t).numel() != 1 or not 0 <= float(t) <= 1:
-            raise ValueError(f"t must be one number in [0, 1], got {t}")
+        if torch.as_tensor(t).numel() != 1:
+            raise ValueError(f"t must be one number, got {t}")
         t = float(t)
+        if not 0 <= t <= 1:
+            raise ValueError(f"t must be one number in [0, 1], got {t}")
         if t < 0.5:
             return -(x + t * mixture.noised(1 - t, t).score(x)) / (1 - t)
         return (x - mixture.denoise(x, 1 - t, t)) / t
@@ -166,8 +176,12 @@ def line_of(signal: float, noise: float) -> tuple[float, float]:
 
     So a point of any path is a point of a straight one, at another time and in other units.
     """
-    if not (0 <= signal < math.inf and 0 <= noise < math.inf and signal + noise > 0):
-        raise ValueError(f"signal and noise must be >= 0, not both 0, got {signal} and {noise}")
+    if not 0 <= signal < math.inf:
+        raise ValueError(f"signal must be >= 0 and finite, got {signal}")
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise must be >= 0 and finite, got {noise}")
+    if signal + noise == 0:
+        raise ValueError(f"signal and noise must be not both 0, got {signal} and {noise}")
     return signal + noise, noise / (signal + noise)
 
 
@@ -179,12 +193,17 @@ def _error(net: Velocity, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
 
 
 def _floats(name: str, x: Tensor) -> None:
-    if x.ndim < 2 or not x.is_floating_point() or x.numel() == 0:
-        raise ValueError(f"{name} must be floats (B, *S), got {x.dtype} {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must be floats, got {x.dtype}")
+    if x.ndim < 2:
+        raise ValueError(f"{name} must be floats (B, *S), got {tuple(x.shape)}")
+    if x.numel() == 0:
+        raise ValueError(f"{name} must be floats (B, *S), got none: {tuple(x.shape)}")
 
 
 def _pair(x0: Tensor, x1: Tensor) -> None:
     _floats("x0", x0)
-    if x0.shape != x1.shape or x0.dtype != x1.dtype:
-        shapes = f"{x1.dtype} {tuple(x1.shape)}"
-        raise ValueError(f"x1 must be {x0.dtype} {tuple(x0.shape)} like x0, got {shapes}")
+    if x1.shape != x0.shape:
+        raise ValueError(f"x1 must be {tuple(x0.shape)} like x0, got {tuple(x1.shape)}")
+    if x1.dtype != x0.dtype:
+        raise ValueError(f"x1 must be {x0.dtype} like x0, got {x1.dtype}")

@@ -63,9 +63,14 @@ class VP(Process):
     """Variance preserving, DDPM's limit: rate -beta/2, g^2 = beta, from beta_min to beta_max."""
 
     def __init__(self, beta_min: float = 0.1, beta_max: float = 20.0) -> None:
-        if not (0 <= beta_min <= beta_max < math.inf and beta_max > 0):
-            raise ValueError(f"betas must be 0 <= min <= max, max > 0; got {beta_min}, {beta_max}")
-        self.beta_min, self.beta_max = beta_min, beta_max
+        if not beta_min >= 0:
+            raise ValueError(f"beta_min must be at least 0, got {beta_min}")
+        if not beta_max >= beta_min:
+            raise ValueError(f"beta_max must be at least beta_min, {beta_min}, got {beta_max}")
+        if not 0 < beta_max < math.inf:
+            raise ValueError(f"beta_max must be positive and finite, got {beta_max}")
+        self.beta_min = beta_min
+        self.beta_max = beta_max
 
     def _at(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         beta = self.beta_min + t * (self.beta_max - self.beta_min)
@@ -85,9 +90,14 @@ class VE(Process):
     """Variance exploding: no drift, noise^2 = sigma_min^2 ((sigma_max / sigma_min)^2t - 1)."""
 
     def __init__(self, sigma_min: float = 0.01, sigma_max: float = 50.0) -> None:
-        if not 0 < sigma_min < sigma_max < math.inf:
-            raise ValueError(f"sigmas must be 0 < min < max, got {sigma_min} and {sigma_max}")
-        self.sigma_min, self.sigma_max = sigma_min, sigma_max
+        if not sigma_min > 0:
+            raise ValueError(f"sigma_min must be positive, got {sigma_min}")
+        if not sigma_max > sigma_min:
+            raise ValueError(f"sigma_max must be above sigma_min, {sigma_min}, got {sigma_max}")
+        if sigma_max == math.inf:
+            raise ValueError(f"sigma_max must be finite, got {sigma_max}")
+        self.sigma_min = sigma_min
+        self.sigma_max = sigma_max
         self.prior_std = math.sqrt(sigma_max**2 - sigma_min**2)
 
     def _at(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -102,7 +112,10 @@ def probability_flow(process: Process, score: Score) -> Velocity:
 
 
 def forward(process: Process, x: Tensor, times: Tensor, generator: Rng = None) -> Iterator[Tensor]:
-    """Data to noise by Euler and Maruyama; x (B, *S), times (T,) rising in [0, 1]."""
+    """Data to noise by Euler and Maruyama; x (B, *S), times (T,) rising in [0, 1].
+
+    generator : draws the noise (B, *S) of each step; the global one if None.
+    """
     return _euler_maruyama(process, process.drift, x, _clock(x, times, 1), generator)
 
 
@@ -111,9 +124,11 @@ def reverse(
 ) -> Iterator[Tensor]:
     """Noise to data by Euler and Maruyama: drift - g^2 score, the same g, T - 1 scores.
 
-    x (B, *S) at times[0]; times (T,) falling in [0, 1]. ValueError: bad x, times or score.
+    x (B, *S) at times[0]; times (T,) falling in [0, 1]. generator : as for :func:`forward`.
+    ValueError: bad x, times or score.
     """
-    times, drift = _clock(x, times, -1), _less_score(process, score, 1.0)
+    times = _clock(x, times, -1)
+    drift = _less_score(process, score, 1.0)
     return _euler_maruyama(process, drift, x, times, generator)
 
 
@@ -132,9 +147,14 @@ def predictor_corrector(
     h = 2 (snr noise(t))^2, the paper's where the score is as long as pure noise makes it.
     (1 + n_corrections) (T - 1) scores. x (B, *S) and times (T,) as for reverse, the last above 0.
     """
-    times, drift = _clock(x, times, -1), _less_score(process, score, 1.0)
-    if n_corrections < 1 or not 0 < snr < math.inf or times[-1] <= 0:
-        raise ValueError(f"expected all > 0, got {n_corrections=}, {snr=}, last {times[-1]:g}")
+    times = _clock(x, times, -1)
+    drift = _less_score(process, score, 1.0)
+    if n_corrections < 1:
+        raise ValueError(f"n_corrections must be at least 1, got {n_corrections}")
+    if not 0 < snr < math.inf:
+        raise ValueError(f"snr must be positive and finite, got {snr}")
+    if times[-1] <= 0:
+        raise ValueError(f"times must end above 0, where there is noise, got {times[-1]:g}")
 
     def correct(x: Tensor, t: Tensor) -> Tensor:
         step = 2 * (snr * process.noise(t)) ** 2
@@ -156,17 +176,26 @@ def loss(
 ) -> Tensor:
     """Denoising score matching times noise^2: the mean of (net(x_t, t) - eps)^2, a scalar.
 
-    x0 (B, *S); t (B,) uniform on [t_min, 1]; net predicts eps, see :func:`score_of`.
+    x0 floats (B, *S); t (B,) uniform on [t_min, 1]; net predicts eps, see :func:`score_of`.
+    generator : draws t (B,), then the noise (B, *S); the global one if None.
     """
+    if x0.ndim < 1:
+        raise ValueError(f"x0 must be (B, *S), got {tuple(x0.shape)}")
+    if not x0.is_floating_point():
+        raise ValueError(f"x0 must be floats, got {x0.dtype}")
     if not 0 < t_min < 1:
         raise ValueError(f"t_min must be in (0, 1), got {t_min}")
     t = x0.new_empty(len(x0)).uniform_(t_min, 1, generator=generator)
     eps = torch.empty_like(x0).normal_(generator=generator)
-    return (net(process.jump(x0, t, eps), t) - eps).square().mean()
+    predicted = net(process.jump(x0, t, eps), t)
+    if predicted.shape != x0.shape:
+        raise ValueError(f"net must give {tuple(x0.shape)}, got {tuple(predicted.shape)}")
+    return (predicted - eps).square().mean()
 
 
 @torch.no_grad()
 def _euler_maruyama(process, drift, x, times, generator, correct=lambda x, t: x):
+    """The path (B, *S) of drift and the process's noise along times; ``correct`` ends each step."""
     for t, after in itertools.pairwise(times):
         yield x
         dw = (after - t).abs().sqrt() * torch.empty_like(x).normal_(generator=generator)
@@ -174,7 +203,9 @@ def _euler_maruyama(process, drift, x, times, generator, correct=lambda x, t: x)
     yield finite(x, "score(x, t)")
 
 
-def _less_score(process, score, share):
+def _less_score(process: Process, score: Score, share: float) -> Velocity:
+    """drift - share g^2 score, (B, *S)."""
+
     def velocity(x, t):
         s = score(x, t)
         if s.shape != x.shape:
@@ -185,9 +216,15 @@ def _less_score(process, score, share):
 
 
 def _clock(x: Tensor, times: Tensor, sign: int) -> Tensor:
+    """``times`` (T,) for x (B, *S), checked: in [0, 1], rising for sign = 1, falling for -1."""
     times = check_times(x, times)
-    if times.min() < 0 or times.max() > 1 or sign * (times[-1] - times[0]) < 0:
-        raise ValueError(f"times must {'rise' if sign > 0 else 'fall'} in [0, 1], got {times}")
+    if times.min() < 0:
+        raise ValueError(f"times must be at least 0, got {times.min():g}")
+    if times.max() > 1:
+        raise ValueError(f"times must be at most 1, got {times.max():g}")
+    if sign * (times[-1] - times[0]) < 0:
+        way = "rise" if sign > 0 else "fall"
+        raise ValueError(f"times must {way}, got {times.tolist()}")
     return times
 
 
@@ -196,4 +233,9 @@ def _time(t: Tensor) -> Tensor:
 
 
 def _beside(factor: Tensor, x: Tensor) -> Tensor:
-    return factor.to(x).view(-1, *[1] * (x.ndim - 1)) if factor.ndim else factor.to(x)
+    """``factor``, of a time that is a scalar or (B,), shaped so that it multiplies x (B, *S)."""
+    if factor.ndim == 0:
+        return factor.to(x)
+    if factor.shape != x.shape[:1]:
+        raise ValueError(f"t must be a scalar or ({len(x)},), got {tuple(factor.shape)}")
+    return factor.to(x).view(-1, *[1] * (x.ndim - 1))

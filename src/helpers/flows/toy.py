@@ -15,30 +15,42 @@ class GaussianMixture:
     """sum_k weight_k N(mean_k, std^2 I): means (K, D), weights (K,) summing to 1, one std."""
 
     def __init__(self, means: Tensor, std: float, weights: Tensor | None = None) -> None:
-        if means.ndim != 2 or means.numel() == 0 or not means.isfinite().all():
-            raise ValueError(f"means must be finite and (K, D), got {tuple(means.shape)}")
+        if means.ndim != 2:
+            raise ValueError(f"means must be (K, D), got {tuple(means.shape)}")
+        if means.numel() == 0:
+            raise ValueError(f"means must be at least one number, got {tuple(means.shape)}")
         if not means.is_floating_point():
             raise ValueError(f"means must be floats, got {means.dtype}")
+        if not means.isfinite().all():
+            raise ValueError("means must be finite, got NaN or infinity")
         if not 0 < std < math.inf:
             raise ValueError(f"std must be positive and finite, got {std}")
         if weights is None:
             weights = means.new_full((len(means),), 1 / len(means))
-        fits = weights.shape == means.shape[:1] and weights.min() >= 0
-        if not (fits and abs(weights.sum() - 1) <= 1e-5):
-            raise ValueError(f"weights must be ({len(means)},), >= 0 and sum to 1, got {weights}")
-        self.means, self.std, self.weights = means, std, weights
+        if weights.shape != means.shape[:1]:
+            raise ValueError(f"weights must be ({len(means)},), got {tuple(weights.shape)}")
+        if not (weights >= 0).all():
+            raise ValueError(f"weights must be >= 0, got {weights}")
+        if not abs(weights.sum() - 1) <= 1e-5:
+            raise ValueError(f"weights must be >= 0 and sum to 1, got {weights.sum()} in all")
+        self.means = means
+        self.std = std
+        self.weights = weights
 
     def _terms(self, x: Tensor) -> Tensor:
         """Log of each weighted component's density at x (B, D), (B, K)."""
-        if x.ndim != 2 or x.shape[1] != self.means.shape[1]:
-            raise ValueError(f"x must be (B, {self.means.shape[1]}), got {tuple(x.shape)}")
+        dim = self.means.shape[1]
+        if x.ndim != 2:
+            raise ValueError(f"x must be (B, {dim}), got {x.ndim} axes: {tuple(x.shape)}")
+        if x.shape[1] != dim:
+            raise ValueError(f"x must be (B, {dim}), got {tuple(x.shape)}")
         means = self.means.to(x)
-        if x.shape[1] < 4:
+        if dim < 4:
             square = (x[:, None] - means).square().sum(2)
         else:  # digits: 1,797 components of 64 dimensions would not fit otherwise
             cross = x @ means.T
             square = x.square().sum(1, keepdim=True) - 2 * cross + means.square().sum(1)
-        log_norm = means.shape[1] * math.log(self.std * math.sqrt(2 * math.pi))
+        log_norm = dim * math.log(self.std * math.sqrt(2 * math.pi))
         return self.weights.to(x).log() - square / (2 * self.std**2) - log_norm
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -67,13 +79,14 @@ class GaussianMixture:
 
         signal, noise : as for ``noised``. The mean of eps is (x - signal * denoise(x)) / noise.
         """
-        noised, signal = self.noised(signal, noise), _path(signal, noise)[0]
+        signal, noise = _path(signal, noise)
+        noised = self.noised(signal, noise)
         mean = noised._terms(x).softmax(1) @ self.means.to(x)
         # Within a component both are Gaussian: regress x_0 on x.
         return mean + signal * self.std**2 / noised.std**2 * (x - signal * mean)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent points (n, D)."""
+        """n independent points (n, D); generator draws them, the global one if None."""
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
@@ -82,12 +95,16 @@ class GaussianMixture:
 
 
 def _path(signal: float, noise: float) -> tuple[float, float]:
+    """The two numbers of a noised point as floats, or what is wrong with them."""
     for name, value in (("signal", signal), ("noise", noise)):
         if torch.as_tensor(value).numel() != 1:
             raise ValueError(f"{name} must be one number for all points, got {value}")
-    signal, noise = float(signal), float(noise)
-    if not (math.isfinite(signal) and math.isfinite(noise) and min(signal, noise) >= 0):
-        raise ValueError(f"signal and noise must be finite and >= 0, got {signal} and {noise}")
+    signal = float(signal)
+    noise = float(noise)
+    if not (math.isfinite(signal) and math.isfinite(noise)):
+        raise ValueError(f"signal and noise must be finite, got {signal} and {noise}")
+    if min(signal, noise) < 0:
+        raise ValueError(f"signal and noise must be >= 0, got {signal} and {noise}")
     if signal == noise == 0:
         raise ValueError("signal and noise must not both be 0: nothing would be left")
     return signal, noise
@@ -114,21 +131,23 @@ class TwoMoons:
         angle = torch.from_numpy((nodes + 1) * math.pi / 2)
         means = torch.cat([self._arc(angle, 0), self._arc(angle, 1)])
         weight = torch.from_numpy(weights).repeat(2) / 4
-        self.std, self.mixture = std, GaussianMixture(means, std, weight)
+        self.std = std
+        self.mixture = GaussianMixture(means, std, weight)
 
     @staticmethod
     def _arc(angle: Tensor, which: int | Tensor) -> Tensor:
         # The lower moon is the upper one turned by half a circle and shifted; both are centred.
         sign = 1 - 2 * torch.as_tensor(which)
         x = sign * (angle.cos() - 0.5)
-        return torch.stack((x, sign * (angle.sin() - 0.25)), dim=-1)
+        y = sign * (angle.sin() - 0.25)
+        return torch.stack((x, y), dim=-1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density of x (B, 2), (B,)."""
         return self.mixture.log_prob(x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent points (n, 2), float32."""
+        """n independent points (n, 2), float32; generator draws them, the global one if None."""
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         angle = math.pi * torch.rand(n, generator=generator)
@@ -146,11 +165,12 @@ def equal_volume_floor(log_density: Tensor, area: float) -> float:
     log_density : log p at the centres of equal cells (N,) that cover all of its mass.
     area : of one cell. The mass found must be 1 within 1 %.
     """
-    if log_density.ndim != 1 or log_density.isnan().any() or not area > 0:
-        raise ValueError(
-            f"log_density must be (N,) without NaN and area positive, "
-            f"got {tuple(log_density.shape)} and {area}"
-        )
+    if log_density.ndim != 1:
+        raise ValueError(f"log_density must be (N,), got {tuple(log_density.shape)}")
+    if log_density.isnan().any():
+        raise ValueError("log_density must be numbers or -infinity, got NaN")
+    if not area > 0:
+        raise ValueError(f"area must be positive, got {area}")
     log_p = log_density.double().sort(descending=True).values
     mass = log_p.exp() * area
     if abs(mass.sum() - 1) > 0.01:

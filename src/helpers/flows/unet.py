@@ -29,7 +29,8 @@ class UNet(nn.Module):
     channels : C of the input and the output.
     widths : channels inside, level by level, multiples of 8. H and W must be divisible by
         2 ** (number of levels - 1). The defaults make a million parameters.
-    n_frequencies : pairs of sine and cosine of t, at 1 to 1000 radians. generator : of the weights.
+    n_frequencies : pairs of sine and cosine of t, at 1 to 1000 radians.
+    generator : draws the initial weights; the global one if None.
 
     Raises
     ------
@@ -45,14 +46,21 @@ class UNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if len(widths) < 1 or any(w < 1 or w % GROUPS for w in widths):
+        if len(widths) < 1:
+            raise ValueError(f"widths must be one or more multiples of {GROUPS}, got none")
+        if any(w < 1 for w in widths):
             raise ValueError(f"widths must be positive multiples of {GROUPS}, got {list(widths)}")
-        self.channels, self.halvings = channels, len(widths) - 1
+        if any(w % GROUPS for w in widths):
+            raise ValueError(f"widths must be multiples of {GROUPS}, got {list(widths)}")
+        self.channels = channels
+        self.halvings = len(widths) - 1
         time = 4 * widths[0]
         self.register_buffer("frequencies", 1000 ** torch.linspace(0, 1, n_frequencies))
         self.time = mlp([2 * n_frequencies, time, time], activation=nn.SiLU, generator=generator)
         self.first = conv(channels, widths[0], 3, generator=generator)
-        above, below, bottom = (widths[0], *widths[:-1]), (*widths[1:], widths[-1]), widths[-1]
+        bottom = widths[-1]
+        above = (widths[0], *widths[:-1])
+        below = (*widths[1:], bottom)
         self.down = nn.ModuleList(
             Residual(n, width, time, generator=generator)
             for n, width in zip(above, widths, strict=True)
@@ -70,15 +78,19 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor | float) -> Tensor:
         """x (B, C, H, W), t scalar or (B,) -> (B, C, H, W)."""
         smallest = 2**self.halvings
-        if x.ndim != 4 or x.shape[1] != self.channels or any(s % smallest for s in x.shape[2:]):
-            shape = f"(B, {self.channels}, H, W) with H and W divisible by {smallest}"
-            raise ValueError(f"x must be {shape}, got {tuple(x.shape)}")
+        if x.ndim != 4:
+            raise ValueError(f"x must be images (B, C, H, W), got {tuple(x.shape)}")
+        if x.shape[1] != self.channels:
+            raise ValueError(f"x must be (B, {self.channels}, H, W), got {tuple(x.shape)}")
+        if any(side % smallest for side in x.shape[2:]):
+            raise ValueError(f"H and W must be divisible by {smallest}, got {tuple(x.shape)}")
         t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
         if t.shape not in ((), x.shape[:1]):
             raise ValueError(f"t must be a scalar or ({len(x)},), got {tuple(t.shape)}")
         angle = t.expand(len(x))[:, None] * self.frequencies
         time = self.time(torch.cat((angle.sin(), angle.cos()), 1))
-        h, kept = self.first(x), []
+        h = self.first(x)
+        kept = []
         for level, block in enumerate(self.down):
             h = block(F.avg_pool2d(h, 2) if level else h, time)
             kept.append(h)
@@ -94,7 +106,8 @@ class Residual(nn.Module):
 
     x (B, n_in, H, W) and time features (B, D) -> (B, n_out, H, W). Starts as the shortcut alone.
 
-    n_in, n_out : channels. time : D. generator : source of the initial weights.
+    n_in, n_out : channels. time : D.
+    generator : draws the initial weights; the global one if None.
     """
 
     def __init__(self, n_in: int, n_out: int, time: int, *,
@@ -118,7 +131,7 @@ class Residual(nn.Module):
 class Attention(nn.Module):
     """Every pixel looks at every other one, (B, C, H, W) -> itself; starts as the identity.
 
-    width : C. generator : source of the initial weights.
+    width : C. generator : draws the initial weights; the global one if None.
     """
 
     def __init__(self, width: int, *, generator: torch.Generator | None = None) -> None:
@@ -138,7 +151,8 @@ def conv(n_in: int, n_out: int, side: int, *, zero: bool = False,
     """A convolution that keeps H and W, (B, n_in, H, W) -> (B, n_out, H, W).
 
     n_in, n_out : channels. side : of the kernel, odd. zero : start as the zero function.
-    generator : source of the weights; U(-1/sqrt(n), 1/sqrt(n)) for n numbers that enter.
+    generator : draws the weights, U(-1/sqrt(n), 1/sqrt(n)) for n numbers that enter; the global
+        one if None.
     """
     # skip_init: the default initialisation would draw from the global generator.
     layer = nn.utils.skip_init(nn.Conv2d, n_in, n_out, side, padding=side // 2)

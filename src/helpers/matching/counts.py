@@ -38,10 +38,13 @@ class Counts:
         if not words:
             raise ValueError(f"documents must hold a word, got {len(documents)} without any")
         sizes = torch.tensor([len(document) for document in documents])
-        n, self.vocabulary, self.lengths = len(documents), number, sizes.double()
+        n = len(documents)
+        self.vocabulary = number
+        self.lengths = sizes.double()
         at = torch.repeat_interleave(torch.arange(n), sizes)
         pairs, counts = (torch.tensor(words) * n + at).unique(return_counts=True)
-        self.rows, self.counts = pairs % n, counts.double()
+        self.rows = pairs % n
+        self.counts = counts.double()
         df = torch.bincount(pairs // n, minlength=len(number))
         self.starts = functional.pad(df.cumsum(0), (1, 0))
 

@@ -33,33 +33,64 @@ def reciprocal_rank_fusion(
     ------
     ValueError : no rankings, different Q, k out of range, weights or constant negative.
     """
-    if not rankings or any(r.ndim != 2 or r.dtype != torch.long for r in rankings):
-        raise ValueError("rankings must be int64 tensors (Q, L), one at least, got others")
-    if len({len(r) for r in rankings}) != 1:
-        raise ValueError(f"rankings must be of as many queries, got {[len(r) for r in rankings]}")
+    _check_rankings(rankings, k)
     weights = [1.0] * len(rankings) if weights is None else list(weights)
-    if len(weights) != len(rankings) or not all(0 <= w < math.inf for w in weights):
-        raise ValueError(f"weights must be {len(rankings)} numbers of at least 0, got {weights}")
-    if not 0 <= constant < math.inf:
-        raise ValueError(f"constant must be at least 0 and finite, got {constant}")
-    total = sum(r.shape[1] for r in rankings)
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= total:
-        raise ValueError(f"k must be a whole number in 1 ... {total}, got {k!r}")
+    _check_numbers(weights, constant, len(rankings))
     ids = torch.cat(list(rankings), 1)  # (Q, L_1 + ... + L_R)
     parts = [
         w / (constant + torch.arange(1, r.shape[1] + 1, device=r.device, dtype=torch.float64))
         for w, r in zip(weights, rankings, strict=True)
     ]
     gains = torch.cat(parts).expand(len(ids), -1)
+    scores, ids = _summed(ids, gains)
+    best = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
+    scores = scores.gather(1, best)
+    return scores, ids.gather(1, best).masked_fill(scores == -torch.inf, -1)
+
+
+def _summed(ids: Tensor, gains: Tensor) -> tuple[Tensor, Tensor]:
+    """Of ids and their gains (Q, T) each id's sum, where it appears first: scores, ids, (Q, T).
+
+    In the order of appearance; what is left over comes last, with -inf.
+    """
     order = ids.argsort(dim=1, stable=True)
-    ids, gains = ids.gather(1, order), gains.gather(1, order)
+    ids = ids.gather(1, order)
+    gains = gains.gather(1, order)
     first = torch.ones_like(ids, dtype=torch.bool)
     first[:, 1:] = ids[:, 1:] != ids[:, :-1]
     group = first.cumsum(1) - 1  # equal ids stand together and share a number
     sums = torch.zeros_like(gains).scatter_add_(1, group, gains)
     scores = sums.gather(1, group).masked_fill(~first | (ids < 0), -torch.inf)
-    at = order.masked_fill(~first, total).argsort(1)  # back in the order of appearance
-    scores, ids = scores.gather(1, at), ids.gather(1, at)
-    best = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
-    scores = scores.gather(1, best)
-    return scores, ids.gather(1, best).masked_fill(scores == -torch.inf, -1)
+    at = order.masked_fill(~first, ids.shape[1]).argsort(1)  # back in the order of appearance
+    scores = scores.gather(1, at)
+    ids = ids.gather(1, at)
+    return scores, ids
+
+
+def _check_rankings(rankings: Sequence[Tensor], k: int) -> None:
+    """ValueError unless there are rankings int64 (Q, L), of the same Q, and k suits them."""
+    if not rankings:
+        raise ValueError("rankings must be one at least, got none")
+    for r in rankings:
+        if r.dtype != torch.long:
+            raise ValueError(f"rankings must be int64 tensors (Q, L), got {r.dtype}")
+        if r.ndim != 2:
+            raise ValueError(f"rankings must be (Q, L), got the shape {tuple(r.shape)}")
+    if len({len(r) for r in rankings}) != 1:
+        raise ValueError(f"rankings must be of as many queries, got {[len(r) for r in rankings]}")
+    total = sum(r.shape[1] for r in rankings)
+    wanted = f"k must be a whole number in 1 ... {total}"
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise ValueError(f"{wanted}, got {k!r}, a {type(k).__name__}")
+    if not 1 <= k <= total:
+        raise ValueError(f"{wanted}, got {k!r}")
+
+
+def _check_numbers(weights: list[float], constant: float, n: int) -> None:
+    """ValueError unless there are n weights, and they and the constant are >= 0 and finite."""
+    if len(weights) != n:
+        raise ValueError(f"weights must be {n} numbers, got {len(weights)}")
+    if not all(0 <= w < math.inf for w in weights):
+        raise ValueError(f"weights must be at least 0 and finite, got {weights}")
+    if not 0 <= constant < math.inf:
+        raise ValueError(f"constant must be at least 0 and finite, got {constant}")

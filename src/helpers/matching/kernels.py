@@ -18,6 +18,24 @@ def soft_counts(cosines: Tensor, present: Tensor, centres: Tensor, widths: Tenso
     return (bump * present[:, None, :, None]).sum(2)
 
 
+def _check(query: Tensor, document: Tensor) -> None:
+    """ValueError unless word vectors (B, L_q, D) and (B, L_d, D) fit and are finite."""
+    wanted = "query, document must be (B, L_q, D), (B, L_d, D)"
+    if query.ndim != 3:
+        raise ValueError(f"{wanted}, got a query {tuple(query.shape)}")
+    if document.ndim != 3:
+        raise ValueError(f"{wanted}, got a document {tuple(document.shape)}")
+    if len(query) != len(document):
+        raise ValueError(f"{wanted}, got {len(query)} queries and {len(document)} documents")
+    if query.shape[2] != document.shape[2]:
+        got = f"{query.shape[2]} and {document.shape[2]} dimensions"
+        raise ValueError(f"{wanted}, got {got}")
+    if not bool(query.isfinite().all()):
+        raise ValueError("query must be finite, got NaN or infinity")
+    if not bool(document.isfinite().all()):
+        raise ValueError("document must be finite, got NaN or infinity")
+
+
 class KernelMatcher(nn.Module):
     """Scores (B,) from the soft counts: a weight for the logarithm of each, summed over words.
 
@@ -30,8 +48,11 @@ class KernelMatcher(nn.Module):
 
     def __init__(self, n_kernels: int = 11) -> None:
         super().__init__()
-        if isinstance(n_kernels, bool) or not isinstance(n_kernels, int) or n_kernels < 2:
-            raise ValueError(f"n_kernels must be a whole number of at least 2, got {n_kernels!r}")
+        wanted = "n_kernels must be a whole number of at least 2"
+        if isinstance(n_kernels, bool) or not isinstance(n_kernels, int):
+            raise ValueError(f"{wanted}, got {n_kernels!r}, a {type(n_kernels).__name__}")
+        if n_kernels < 2:
+            raise ValueError(f"{wanted}, got {n_kernels!r}")
         spread = torch.linspace(-0.9, 0.9, n_kernels - 1) if n_kernels > 2 else torch.zeros(1)
         self.register_buffer("centres", torch.cat([spread, torch.ones(1)]))
         self.register_buffer("widths", torch.tensor([0.1] * (n_kernels - 1) + [1e-3]))
@@ -41,11 +62,7 @@ class KernelMatcher(nn.Module):
 
     def features(self, query: Tensor, document: Tensor) -> Tensor:
         """Sums over the query's words of log soft counts, (B, K); see `forward`."""
-        if query.ndim != 3 or document.ndim != 3 or query.shape[::2] != document.shape[::2]:
-            got = f"{tuple(query.shape)}, {tuple(document.shape)}"
-            raise ValueError(f"query, document must be (B, L_q, D), (B, L_d, D), got {got}")
-        if not bool(query.isfinite().all() & document.isfinite().all()):
-            raise ValueError("query and document must be finite, got NaN or infinity")
+        _check(query, document)
         lengths = [x.norm(dim=2, keepdim=True) for x in (query, document)]
         here, there = (n[..., 0] > 0 for n in lengths)
         q, d = (x / n.clamp(min=1e-9) for x, n in zip((query, document), lengths, strict=True))

@@ -18,11 +18,15 @@ def truncated_svd(
     A random subspace, turned towards the largest values by multiplying with the matrix again and
     again, then exact within it: Halko, Martinsson and Tropp (2011, doi:10.1137/090771806).
 
-    matrix : (N, V), dense or sparse. dim : D, below both. n_rounds : how often it is turned.
+    matrix : (N, V), dense or sparse. dim : D, at most N and V. n_rounds : how often it is turned.
+    generator : draws the subspace (V, D + 10) to begin with; the global one if None.
     """
     n, v = matrix.shape
-    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= min(n, v):
-        raise ValueError(f"dim must be a whole number in 1 ... {min(n, v)}, got {dim!r}")
+    wanted = f"dim must be a whole number in 1 ... {min(n, v)}"
+    if isinstance(dim, bool) or not isinstance(dim, int):
+        raise ValueError(f"{wanted}, got {dim!r}, a {type(dim).__name__}")
+    if not 1 <= dim <= min(n, v):
+        raise ValueError(f"{wanted}, got {dim!r}")
     values = matrix._values() if matrix.is_sparse else matrix
     if not bool(values.isfinite().all()):
         raise ValueError("matrix must be finite, got NaN or infinity")
@@ -44,34 +48,41 @@ class Bags:
     """
 
     def __init__(self, vocabulary: Mapping[Hashable, int], vectors: Tensor) -> None:
-        if vectors.ndim != 2 or len(vectors) != len(vocabulary) or not vectors.is_floating_point():
-            wanted = f"floats ({len(vocabulary)}, D)"
-            raise ValueError(
-                f"vectors must be {wanted}, got {vectors.dtype} {tuple(vectors.shape)}"
-            )
+        wanted = f"vectors must be floats ({len(vocabulary)}, D)"
+        if not vectors.is_floating_point():
+            raise ValueError(f"{wanted}, got {vectors.dtype}")
+        if vectors.ndim != 2:
+            raise ValueError(f"{wanted}, got the shape {tuple(vectors.shape)}")
+        if len(vectors) != len(vocabulary):
+            raise ValueError(f"{wanted}, got {len(vectors)} of them")
         if not bool(vectors.isfinite().all()):
             raise ValueError("vectors must be finite, got NaN or infinity")
-        self.vocabulary, self.vectors = vocabulary, vectors
+        self.vocabulary = vocabulary
+        self.vectors = vectors
 
     def __call__(self, texts: Sequence[Sequence[Hashable]]) -> Tensor:
         """Vectors (N, D) of N sequences of words; 0 for a text without a known word.
 
         A word that stands c times counts 1 + log c times. Unknown words are left out.
         """
-        words, weights, starts = [], [], []
+        words = []
+        weights = []
+        starts = []
         for text in texts:
             if isinstance(text, str):
                 raise ValueError("texts must be sequences of words, got a str: tokenize it first")
             counts: dict[int, int] = {}
             for word in text:
-                if (v := self.vocabulary.get(word)) is not None:
+                if word in self.vocabulary:
+                    v = self.vocabulary[word]
                     counts[v] = counts.get(v, 0) + 1
             starts.append(len(words))
             words += counts
             weights += counts.values()
         if not starts:
             raise ValueError("texts must hold at least one text, got none")
-        at, vectors = torch.tensor(words, dtype=torch.long), self.vectors
+        at = torch.tensor(words, dtype=torch.long)
+        vectors = self.vectors
         c = 1 + torch.tensor(weights, dtype=vectors.dtype).log()
         sums = functional.embedding_bag(
             at.to(vectors.device),

@@ -31,9 +31,14 @@ class Postings:
     """
 
     def __init__(self, counts: Counts, values: Tensor, known: Tensor | None = None) -> None:
-        self.vocabulary, self.n_documents = counts.vocabulary, len(counts.lengths)
-        self.starts, self.rows, self.values, self.known = counts.starts, counts.rows, values, known
-        sizes, n = self.starts.diff().tolist(), self.n_documents
+        self.vocabulary = counts.vocabulary
+        self.n_documents = len(counts.lengths)
+        self.starts = counts.starts
+        self.rows = counts.rows
+        self.values = values
+        self.known = known
+        sizes = self.starts.diff().tolist()
+        n = self.n_documents
         each = zip(self.rows.split(sizes), values.split(sizes), strict=True)
         # For each word its documents and numbers, or None and a full row.
         self._words: dict[Hashable, tuple[np.ndarray | None, np.ndarray]] = {}
@@ -50,10 +55,8 @@ class Postings:
     def to(self, device: torch.device | str) -> "Postings":
         """From now on search on this device; returns itself."""
         words = torch.repeat_interleave(self.starts.diff())
-        where, shape = (
-            torch.stack([self.rows, words]).to(device),
-            (self.n_documents, len(self.vocabulary)),
-        )
+        where = torch.stack([self.rows, words]).to(device)
+        shape = (self.n_documents, len(self.vocabulary))
         self._matrix = torch.sparse_coo_tensor(
             where, self.values.to(device), shape, check_invariants=True
         ).coalesce()
@@ -64,7 +67,10 @@ class Postings:
 
         Gives the documents of its rarest word, if there is one without a full row.
         """
-        found, long, short, rarest = look_up(query, self._words), [], [], None
+        found = look_up(query, self._words)
+        long = []
+        short = []
+        rarest = None
         for one in found:
             (long if one[0] is None else short).append(one)
         if len(long) > 1:
@@ -72,7 +78,8 @@ class Postings:
         elif long:
             row[:] = long[0][1]
         else:
-            row[: self.n_documents], row[self.n_documents :] = 0, -np.inf
+            row[: self.n_documents] = 0
+            row[self.n_documents :] = -np.inf
         for _, some in long[2:]:
             row += some
         for rows, values in short:
@@ -115,13 +122,17 @@ class Postings:
         ValueError : no queries, or k not a whole number in 1 ... N.
         """
         n = self.n_documents
-        if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= n:
+        if isinstance(k, bool) or not isinstance(k, int):
+            kind = type(k).__name__
+            raise ValueError(f"k must be a whole number in 1 ... {n}, got {k!r}, a {kind}")
+        if not 1 <= k <= n:
             raise ValueError(f"k must be a whole number in 1 ... {n}, got {k!r}")
         if self._matrix is not None:
             return self.scores(queries).topk(k, 1)
         _check(queries)
         row = np.empty(-(-n // BLOCKS) * BLOCKS, self.values.numpy().dtype)
-        scores, ids = np.empty((len(queries), k), row.dtype), np.empty((len(queries), k), np.int64)
+        scores = np.empty((len(queries), k), row.dtype)
+        ids = np.empty((len(queries), k), np.int64)
         for i, query in enumerate(queries):
             rarest = self._sum(row, query)
             likely = rarest[: max(k, FEW)] if rarest is not None and len(rarest) >= k else None
@@ -162,9 +173,11 @@ def look_up(query: Sequence[Hashable], table: dict[Hashable, Any]) -> list[Any]:
     """What a table holds for the words of a query; words that it doesn't know are left out."""
     if isinstance(query, str):
         raise ValueError("query must be a sequence of words, got a str: tokenize it first")
-    return [found for word in query if (found := table.get(word)) is not None]
+    return [table[word] for word in query if word in table]
 
 
 def _check(queries: Sequence[Sequence[Hashable]]) -> None:
-    if isinstance(queries, str) or len(queries) == 0:
-        raise ValueError(f"queries must be sequences of words, one at least, got {queries!r}")
+    if isinstance(queries, str):
+        raise ValueError(f"queries must be sequences of words, got the str {queries!r}")
+    if len(queries) == 0:
+        raise ValueError("queries must be sequences of words, one at least, got none")

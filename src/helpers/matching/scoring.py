@@ -11,12 +11,17 @@ from torch import Tensor
 
 def check(ranking: Tensor, n_items: int, k: int) -> None:
     """ValueError unless ranking (Q, L) has ids from 0 to n_items - 1, none twice, and k <= L."""
-    if ranking.ndim != 2 or ranking.dtype != torch.long or len(ranking) == 0:
-        raise ValueError(
-            f"ranking must be int64 (Q, L), got {ranking.dtype} {tuple(ranking.shape)}"
-        )
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= ranking.shape[1]:
-        raise ValueError(f"k must be a whole number in 1 ... {ranking.shape[1]}, got {k!r}")
+    if ranking.dtype != torch.long:
+        raise ValueError(f"ranking must be int64 (Q, L), got {ranking.dtype}")
+    if ranking.ndim != 2:
+        raise ValueError(f"ranking must be (Q, L), got the shape {tuple(ranking.shape)}")
+    if len(ranking) == 0:
+        raise ValueError("ranking must be of one query at least, got none")
+    wanted = f"k must be a whole number in 1 ... {ranking.shape[1]}"
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise ValueError(f"{wanted}, got {k!r}, a {type(k).__name__}")
+    if not 1 <= k <= ranking.shape[1]:
+        raise ValueError(f"{wanted}, got {k!r}")
     if not bool(((ranking >= 0) & (ranking < n_items)).all()):
         raise ValueError(f"ranking must hold ids from 0 to {n_items - 1}, got others")
     if bool((ranking.sort(1).values.diff(dim=1) == 0).any()):
@@ -24,12 +29,19 @@ def check(ranking: Tensor, n_items: int, k: int) -> None:
 
 
 def _grades(grades: Tensor, ranking: Tensor) -> Tensor:
-    if grades.ndim != 2 or len(grades) != len(ranking) or grades.shape[1] == 0:
-        wanted = f"({len(ranking)}, N)"
-        raise ValueError(f"grades must be {wanted}, not empty, got {tuple(grades.shape)}")
+    """Grades (Q, N) of a ranking (Q, L), as float64; ValueError unless finite and at least 0."""
+    wanted = f"grades must be ({len(ranking)}, N), not empty"
+    if grades.ndim != 2:
+        raise ValueError(f"{wanted}, got the shape {tuple(grades.shape)}")
+    if len(grades) != len(ranking):
+        raise ValueError(f"{wanted}, got {len(grades)} rows")
+    if grades.shape[1] == 0:
+        raise ValueError(f"{wanted}, got no items")
     grades = grades.double()
-    if not bool((grades.isfinite() & (grades >= 0)).all()):
-        raise ValueError("grades must be finite and at least 0, got NaN or less")
+    if not bool(grades.isfinite().all()):
+        raise ValueError("grades must be finite and at least 0, got NaN or infinity")
+    if bool((grades < 0).any()):
+        raise ValueError(f"grades must be at least 0, got {grades.min().item()}")
     return grades
 
 

@@ -28,9 +28,7 @@ def in_batch_logits(
     ------
     ValueError : shapes that do not fit, B < 2, NaN, a scale not positive, log_q above 0.
     """
-    if users.ndim != 2 or users.shape != items.shape or len(users) < 2:
-        got = f"{tuple(users.shape)}, {tuple(items.shape)}"
-        raise ValueError(f"users and items must be (B, D), B >= 2, got {got}")
+    _check_pairs(users, items)
     if not 0 < scale < math.inf:
         raise ValueError(f"scale must be positive and finite, got {scale}")
     logits = scale * users @ items.T
@@ -38,9 +36,29 @@ def in_batch_logits(
         raise ValueError("users and items must be finite, got NaN or infinity")
     if log_q is None:
         return logits
-    if log_q.shape != users.shape[:1] or not bool((log_q.isfinite() & (log_q <= 0)).all()):
-        raise ValueError(f"log_q must be ({len(users)},), finite and at most 0, got others")
+    _check_log_q(log_q, len(users))
     return logits - log_q
+
+
+def _check_pairs(users: Tensor, items: Tensor) -> None:
+    """ValueError unless users and items are (B, D) alike, B >= 2."""
+    wanted = "users and items must be (B, D), B >= 2"
+    if users.ndim != 2:
+        raise ValueError(f"{wanted}, got users {tuple(users.shape)}")
+    if users.shape != items.shape:
+        raise ValueError(f"{wanted}, got {tuple(users.shape)}, {tuple(items.shape)}")
+    if len(users) < 2:
+        raise ValueError(f"{wanted}, got {len(users)} pairs")
+
+
+def _check_log_q(log_q: Tensor, n: int) -> None:
+    """ValueError unless log_q is (n,), finite and at most 0."""
+    if log_q.shape != (n,):
+        raise ValueError(f"log_q must be ({n},), got {tuple(log_q.shape)}")
+    if not bool(log_q.isfinite().all()):
+        raise ValueError("log_q must be finite and at most 0, got NaN or infinity")
+    if bool((log_q > 0).any()):
+        raise ValueError(f"log_q must be at most 0, got {log_q.max().item()}")
 
 
 def in_batch_loss(
@@ -57,8 +75,13 @@ def in_batch_loss(
 class BagTower(nn.Module):
     """A tower for bags of features: the mean of their vectors, through a layer, to length one.
 
-    n_features : of the table. dim : D. hidden : entries of a vector in the table. std : of the
-    Gaussian that the table starts from.
+    n_features : rows of the table. dim : D. hidden : entries H of a vector in the table.
+    std : of the Gaussian that the table (n_features, H) starts from; that of the layer (D, H) is
+    1 / sqrt(H). generator : draws the table, then the layer; the global one if None.
+
+    Raises
+    ------
+    ValueError : n_features, dim or hidden not a positive whole number.
     """
 
     def __init__(
@@ -72,21 +95,30 @@ class BagTower(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("n_features", n_features), ("dim", dim), ("hidden", hidden)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if isinstance(value, bool) or not isinstance(value, int):
+                kind = type(value).__name__
+                raise ValueError(f"{name} must be a positive whole number, got {value!r}, a {kind}")
+            if value < 1:
                 raise ValueError(f"{name} must be a positive whole number, got {value!r}")
         table = std * torch.empty(n_features, hidden).normal_(generator=generator)
         weight = torch.empty(dim, hidden).normal_(generator=generator) / math.sqrt(hidden)
-        self.table, self.weight = nn.Parameter(table), nn.Parameter(weight)
+        self.table = nn.Parameter(table)
+        self.weight = nn.Parameter(weight)
 
     def forward(self, features: Tensor, starts: Tensor) -> Tensor:
         """Features int64 (M,) of B bags, bag b beginning at starts[b]; gives (B, D).
 
         An empty bag has the vector 0.
         """
-        if features.dtype != torch.long or features.ndim != 1 or starts.ndim != 1:
-            raise ValueError("features and starts must be int64 (M,) and (B,), got others")
-        if len(features) and not 0 <= int(features.min()) <= int(features.max()) < len(self.table):
-            raise ValueError(f"features must be 0 to {len(self.table) - 1}, got others")
+        if features.dtype != torch.long:
+            raise ValueError(f"features must be int64 (M,), got {features.dtype}")
+        if features.ndim != 1:
+            raise ValueError(f"features must be (M,), got the shape {tuple(features.shape)}")
+        if starts.ndim != 1:
+            raise ValueError(f"starts must be (B,), got the shape {tuple(starts.shape)}")
+        bad = features[(features < 0) | (features >= len(self.table))]
+        if len(bad):
+            raise ValueError(f"features must be 0 to {len(self.table) - 1}, got {int(bad[0])}")
         bag = functional.embedding_bag(features, self.table, starts, mode="mean")
         return functional.normalize(bag @ self.weight.T, dim=1)
 
@@ -95,6 +127,7 @@ class TwoTower(nn.Module):
     """Two bag towers and a trained temperature: log P(item | user) up to a constant of the user.
 
     n_user, n_item : features of either side. dim : D. hidden : see `BagTower`.
+    generator : draws the user's tower, then the item's; the global one if None.
     """
 
     def __init__(

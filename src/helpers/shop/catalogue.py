@@ -65,7 +65,11 @@ def _group(reviews: Reviews) -> tuple[Tensor, Tensor]:
     item = torch.as_tensor(reviews.item)
     columns = ("title", "body", "class_name", "department")
     lengths = {name: len(getattr(reviews, name)) for name in columns}
-    if item.ndim != 1 or item.is_floating_point() or set(lengths.values()) != {len(item)}:
+    if item.ndim != 1:
+        raise ValueError(f"reviews must have item of shape (N,), got {tuple(item.shape)}")
+    if item.is_floating_point():
+        raise ValueError(f"reviews must have whole numbers as item, got {item.dtype}")
+    if set(lengths.values()) != {len(item)}:
         raise ValueError(f"reviews must have columns as long as item {len(item)}, got {lengths}")
     if len(item) == 0:
         raise ValueError("reviews must hold at least one review, got none")
@@ -83,13 +87,54 @@ def items(
     cold : share of the items that appear only after day 0. generator : of all that is simulated.
     """
     original, owner = _group(reviews)
-    n, names = len(original), list(CONCEPTS)
-    concept = {word: a for a, c in enumerate(names, 1) for word in CONCEPTS[c].split()}
-    counts = torch.zeros(n, len(names) + 1, dtype=torch.float64)
-    classes, departments = ([Counter() for _ in range(n)] for _ in range(2))
-    titles, bodies, spoken = ([Counter() for _ in range(n)] for _ in range(3))
-    uses: Counter = Counter()
-    hits: list[tuple[int, int]] = []
+    n = len(original)
+    concept = {word: a for a, c in enumerate(CONCEPTS, 1) for word in CONCEPTS[c].split()}
+    said = _read(reviews, owner, n, concept)
+    category_names, category = _numbered(said.classes)
+    _, department = _numbered(said.departments)
+    nouns = [noun(category_names[c]) for c in category.tolist()]
+    words = [t or b for t, b in zip(said.titles, said.bodies, strict=True)]
+    text = _texts(words, said.spoken, nouns)
+    n_reviews = owner.bincount(minlength=n).double()
+    popular = (n_reviews.log() - n_reviews.log().mean()) / n_reviews.log().std().clamp_min(1e-9)
+    price, band = _prices(category, generator)
+    launch = torch.randint(1, 28, (n,), generator=generator)
+    launch[torch.rand(n, generator=generator) >= cold] = 0
+    sizes = 1 / torch.arange(1, n_brands + 1, dtype=torch.float64) ** 0.5
+    return Items(
+        text=text,
+        category=category,
+        department=department,
+        brand=torch.multinomial(sizes, n, replacement=True, generator=generator),
+        price=price,
+        price_band=band,
+        popularity=n_reviews / n_reviews.sum(),
+        launch=launch,
+        quality=0.6 * popular + 0.8 * torch.randn(n, generator=generator, dtype=torch.float64),
+        level=_levels(said.counts, n_reviews, text, concept, generator),
+        category_names=category_names,
+        original=original,
+    ), dict(said.uses)
+
+
+@dataclass
+class _Said:
+    """What the reviews say of each of N items, as bags of words, and how often."""
+
+    classes: list[Counter]
+    departments: list[Counter]
+    titles: list[Counter]
+    bodies: list[Counter]  # only while an item has no title
+    spoken: list[Counter]  # words of a concept
+    counts: Tensor  # (N, A) reviews that speak of a concept
+    uses: Counter  # reviews of a class that hold a concept's word
+
+
+def _read(reviews: Reviews, owner: Tensor, n: int, concept: dict[str, int]) -> _Said:
+    """Read all reviews; owner : each review's item, 0 .. n - 1. concept : a word's attribute."""
+    bags = [[Counter() for _ in range(n)] for _ in range(5)]
+    counts = torch.zeros(n, len(CONCEPTS) + 1, dtype=torch.float64)
+    said = _Said(*bags, counts, Counter())
     rows = zip(
         owner.tolist(),
         reviews.title,
@@ -100,47 +145,27 @@ def items(
     )
     for i, title, body, category, department in rows:
         category = category or ""
-        classes[i][category] += 1
-        departments[i][department or ""] += 1
-        said, seen = split(title), set(split(body))
-        titles[i].update(said)
-        if not titles[i]:
-            bodies[i].update(seen)
-        found = seen.union(said) & concept.keys()
-        spoken[i].update(found)
+        said.classes[i][category] += 1
+        said.departments[i][department or ""] += 1
+        heading = split(title)
+        seen = set(split(body))
+        said.titles[i].update(heading)
+        if not said.titles[i]:
+            said.bodies[i].update(seen)
+        found = seen.union(heading) & concept.keys()
+        said.spoken[i].update(found)
         for word in ("", *found):
-            uses[category, word] += 1
-        hits += [(i, a) for a in {concept[word] for word in found}]
-    index = torch.tensor(hits or [(0, 0)])
-    weight = torch.ones(len(index), dtype=torch.float64) * bool(hits)
-    counts.index_put_((index[:, 0], index[:, 1]), weight, accumulate=True)
-    category_names = sorted({c.most_common(1)[0][0] for c in classes})
-    department_names = sorted({c.most_common(1)[0][0] for c in departments})
-    category = torch.tensor([category_names.index(c.most_common(1)[0][0]) for c in classes])
-    nouns = [noun(category_names[c]) for c in category.tolist()]
-    text = _texts([t or b for t, b in zip(titles, bodies, strict=True)], spoken, nouns)
-    n_reviews = owner.bincount(minlength=n).double()
-    popular = (n_reviews.log() - n_reviews.log().mean()) / n_reviews.log().std().clamp_min(1e-9)
-    price, band = _prices(category, generator)
-    launch = torch.randint(1, 28, (n,), generator=generator)
-    launch[torch.rand(n, generator=generator) >= cold] = 0
-    sizes = 1 / torch.arange(1, n_brands + 1, dtype=torch.float64) ** 0.5
-    return Items(
-        text=text,
-        category=category,
-        department=torch.tensor(
-            [department_names.index(d.most_common(1)[0][0]) for d in departments]
-        ),
-        brand=torch.multinomial(sizes, n, replacement=True, generator=generator),
-        price=price,
-        price_band=band,
-        popularity=n_reviews / n_reviews.sum(),
-        launch=launch,
-        quality=0.6 * popular + 0.8 * torch.randn(n, generator=generator, dtype=torch.float64),
-        level=_levels(counts, n_reviews, text, concept, generator),
-        category_names=category_names,
-        original=original,
-    ), dict(uses)
+            said.uses[category, word] += 1
+        for a in {concept[word] for word in found}:
+            counts[i, a] += 1
+    return said
+
+
+def _numbered(bags: list[Counter]) -> tuple[list[str], Tensor]:
+    """The items' most common names in order of the alphabet, and each item's number (N,)."""
+    most = [bag.most_common(1)[0][0] for bag in bags]
+    names = sorted(set(most))
+    return names, torch.tensor([names.index(name) for name in most])
 
 
 def _texts(words: list[Counter], spoken: list[Counter], nouns: list[str]) -> list[str]:

@@ -22,7 +22,8 @@ def ids(limits: dict[str, int], **given: Tensor | int) -> list[Tensor]:
         x = torch.as_tensor(x)
         if x.dtype not in WHOLE:
             raise ValueError(f"{name} must be whole numbers, got {x.dtype}")
-        if x.numel() and not (x.min() >= 0 and x.max() < limits[name]):
+        outside = (x < 0) | (x >= limits[name])
+        if outside.any():
             raise ValueError(
                 f"{name} must be in 0 .. {limits[name] - 1}, got {x.min()} .. {x.max()}"
             )
@@ -39,9 +40,7 @@ def ids(limits: dict[str, int], **given: Tensor | int) -> list[Tensor]:
 def options(**given: float) -> None:
     """Refuse options of a shop that make no sense; given : by name, see `shop.Shop`."""
     for name in ("n_users", "n_brands", "n_positions", "n_queries", "n_candidates"):
-        n = given[name]
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"{name} must be a whole number, at least 1, got {n!r}")
+        whole(name, given[name], 1)
     if given["n_candidates"] < given["n_positions"]:
         raise ValueError(
             f"n_candidates must be at least n_positions = {given['n_positions']}, "
@@ -59,8 +58,13 @@ def options(**given: float) -> None:
 
 def whole(name: str, n: int, least: int) -> None:
     """Refuse n unless it is a whole number of at least `least`; name : for the message."""
-    if not isinstance(n, int) or isinstance(n, bool) or n < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}, got {n!r}")
+    expected = f"{name} must be a whole number, at least {least}"
+    if isinstance(n, bool):
+        raise ValueError(f"{expected}, got the truth value {n}")
+    if not isinstance(n, int):
+        raise ValueError(f"{expected}, got {n!r} of type {type(n).__name__}")
+    if n < least:
+        raise ValueError(f"{expected}, got {n}")
 
 
 def moved(part: object, device: torch.device | str) -> object:

@@ -27,11 +27,15 @@ def context(shop: World, item: Tensor, position: Tensor, above: Tensor | None) -
     """
     if above is None:
         raise ValueError("this shop has a context effect: above must be (*B, L), got None")
-    if above.shape[:-1] != item.shape or above.is_floating_point():
-        shape = f"{above.dtype} {tuple(above.shape)}"
-        raise ValueError(f"above must be whole numbers {(*item.shape, 'L')}, got {shape}")
-    if ((above >= 0).sum(-1) != position).any() or (above >= len(shop.items.text)).any():
-        raise ValueError("above must hold as many items of the catalogue as there are slots above")
+    if above.is_floating_point():
+        raise ValueError(f"above must be whole numbers, got {above.dtype}")
+    if above.shape[:-1] != item.shape:
+        raise ValueError(f"above must have shape {(*item.shape, 'L')}, got {tuple(above.shape)}")
+    n_items = len(shop.items.text)
+    if (above >= n_items).any():
+        raise ValueError(f"above must hold items of the catalogue, 0 .. {n_items - 1}")
+    if ((above >= 0).sum(-1) != position).any():
+        raise ValueError("above must hold as many items as there are slots above")
     named = {name: getattr(shop.items, name) for name in ("brand", "price_band", "price")}
     return in_context(item, above.long(), *named.values(), shop.options["context"])
 

@@ -96,20 +96,27 @@ def record(
     reformulate : chance of another query after no click. typo : chance of a typing error.
     texts : Q strings. generator : of reformulations and typing errors.
     """
-    blocks, n, n_sessions = [], 0, 0
+    blocks = []
+    n = 0
+    n_sessions = 0
     while n < n_requests:
         n_new = min(1 << 15, (n_requests - n) * 2 // 3 + 1)
         block = _sessions(opening(n_new), serve, related, reformulate, typo, generator)
         block["session"] += n_sessions
         blocks.append(block)
-        n, n_sessions = n + len(block["session"]), n_sessions + n_new
+        n += len(block["session"])
+        n_sessions += n_new
     columns = {name: torch.cat([b[name] for b in blocks])[:n_requests] for name in blocks[0]}
     order = columns["day"].argsort(stable=True)
-    columns = {name: column[order] for name, column in columns.items()}
+    return _wide({name: column[order] for name, column in columns.items()}, texts)
+
+
+def _wide(columns: dict[str, Tensor], texts: list[str]) -> Log:
+    """The log of requests in the order of time: columns (B / K,) or (B / K, K) become (B,)."""
     # Sessions are numbered in the order of time.
     fresh = columns["session"].diff(prepend=columns["session"].new_tensor([-1])) != 0
     columns["session"] = fresh.cumsum(0).int() - 1
-    k = columns["item"].shape[1]
+    n_requests, k = columns["item"].shape
     device = columns["item"].device
     columns["request"] = torch.arange(n_requests, dtype=torch.int32, device=device)
     columns["position"] = torch.arange(k, dtype=torch.int32, device=device).expand(n_requests, k)

@@ -82,7 +82,8 @@ class Oracles:
     def p_purchase(self, query: Tensor, item: Tensor) -> Tensor:
         """P(purchase | click), float64 (*B): relevance and quality help, a high price hurts."""
         query, item = self.checked(query=query, item=item)
-        quality, band = self.items.quality[item], self.items.price_band[item]
+        quality = self.items.quality[item]
+        band = self.items.price_band[item]
         grade = self.truth.relevance[query, item]
         return (-2.6 + 0.4 * grade + 0.5 * quality - 0.2 * band).sigmoid()
 
@@ -105,9 +106,11 @@ class Oracles:
 
         lists : distinct items (B, L), L at most K, top slot first. user, query, day : (B,).
         """
-        if lists.ndim != 2 or not 1 <= lists.shape[1] <= self.n_positions:
-            shape = tuple(lists.shape)
-            raise ValueError(f"lists must be (B, L), 1 <= L <= {self.n_positions}, got {shape}")
+        shape = tuple(lists.shape)
+        if lists.ndim != 2:
+            raise ValueError(f"lists must be (B, L), got {shape}")
+        if not 1 <= lists.shape[1] <= self.n_positions:
+            raise ValueError(f"lists must have 1 <= L <= {self.n_positions} slots, got {shape}")
         if (lists.sort(1).values.diff(dim=1) == 0).any():
             raise ValueError("lists must hold an item at most once, got one twice")
         p = self.p_list(user, query, lists, day)
@@ -160,7 +163,9 @@ class Oracles:
         if not self.options["context"]:
             return self.p_click(log.user, log.query, log.item, log.position, log.day)
         k = self.n_positions
-        if len(log) % k or not (log.position.view(-1, k) == torch.arange(k).to(log.item)).all():
+        if len(log) % k:
+            raise ValueError(f"log must hold whole requests of {k} rows, got {len(log)} rows")
+        if not (log.position.view(-1, k) == torch.arange(k).to(log.item)).all():
             raise ValueError(f"log must hold whole requests of {k} rows, top slot first")
         user, query, item, day = (
             getattr(log, n).view(-1, k) for n in "user query item day".split()

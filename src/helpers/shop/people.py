@@ -40,14 +40,8 @@ def queries(
     ------
     ValueError : more queries than the words allow, or fewer than the classes need.
     """
-    place = {name: c for c, name in enumerate(items.category_names)}
-    attribute = {w: a for a, c in enumerate(CONCEPTS, 1) for w in CONCEPTS[c].split()}
-    made = []
-    for (name, word), count in sorted(uses.items()):
-        if name in place and word != noun(name):
-            text = f"{word} {noun(name)}".strip()
-            made.append((word != "", -count, text, place[name], attribute.get(word, 0)))
-    n_classes = len(place)
+    made = _askable(items.category_names, uses)
+    n_classes = len(items.category_names)
     if not n_classes <= n_queries <= len(made):
         raise ValueError(f"n_queries must be in {n_classes} .. {len(made)}, got {n_queries}")
     made = sorted(sorted(made)[:n_queries], key=lambda q: (q[1], q[2]))
@@ -55,13 +49,8 @@ def queries(
     wanted = torch.tensor([q[4] for q in made])
     frequency = 1 / torch.arange(1, n_queries + 1, dtype=torch.float64) ** 0.9
     shuffled = torch.rand(n_queries, generator=generator)
-    intent = torch.zeros(n_queries, dtype=torch.long)
-    load = 1e-9 * torch.rand(N_INTENTS, generator=generator, dtype=torch.float64)
-    for q in range(n_queries):  # each intent gets as much of the traffic as the others
-        intent[q] = load.argmin()
-        load[intent[q]] += frequency[q]
+    intent = _intents(frequency, generator)
     alike = 2.0 * (category[:, None] == category) + 1.0 * (wanted[:, None] == wanted)
-    alike += ((wanted[:, None] == 0) & (category[:, None] == category)).double()  # narrower
     alike += 0.5 * shuffled
     alike.fill_diagonal_(-1)
     return Queries(
@@ -74,6 +63,30 @@ def queries(
     )
 
 
+def _askable(
+    names: list[str], uses: dict[tuple[str, str], int]
+) -> list[tuple[bool, int, str, int, int]]:
+    """All queries that the words allow: whether a wish, -count, text, category, attribute."""
+    place = {name: c for c, name in enumerate(names)}
+    attribute = {w: a for a, c in enumerate(CONCEPTS, 1) for w in CONCEPTS[c].split()}
+    made = []
+    for (name, word), count in sorted(uses.items()):
+        if name in place and word != noun(name):
+            text = f"{word} {noun(name)}".strip()
+            made.append((word != "", -count, text, place[name], attribute.get(word, 0)))
+    return made
+
+
+def _intents(frequency: Tensor, generator: torch.Generator) -> Tensor:
+    """An intent for each query (Q,), so that each gets as much of the traffic as the others."""
+    intent = torch.zeros(len(frequency), dtype=torch.long)
+    load = 1e-9 * torch.rand(N_INTENTS, generator=generator, dtype=torch.float64)
+    for q in range(len(frequency)):
+        intent[q] = load.argmin()
+        load[intent[q]] += frequency[q]
+    return intent
+
+
 def users(
     n_users: int, queries: Queries, n_categories: int, n_latent: int, generator: torch.Generator
 ) -> Users:
@@ -82,7 +95,7 @@ def users(
     Parameters
     ----------
     n_users : U. queries : whose categories they may favour.
-    n_categories : C. n_latent : R. generator : of everything.
+    n_categories : C. n_latent : R. generator : draws all of them.
     """
     order = torch.randperm(n_users, generator=generator)
     age = torch.empty(n_users, dtype=torch.long)

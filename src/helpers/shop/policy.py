@@ -51,10 +51,19 @@ def propensity(scores: Tensor, choice: Tensor) -> Tensor:
 
 
 def _check(scores: Tensor, k: int) -> None:
-    if scores.ndim != 2 or not scores.is_floating_point() or len(scores) == 0:
-        raise ValueError(f"scores must be floats (B, M), got {scores.dtype} {tuple(scores.shape)}")
-    if scores.isnan().any() or (scores == torch.inf).any():
-        raise ValueError("scores must be finite, or -inf where not to be shown, got NaN or +inf")
+    """Refuse scores (B, M) that are no floats, and k that some row has too few candidates for."""
+    if scores.ndim != 2:
+        raise ValueError(f"scores must be floats (B, M), got shape {tuple(scores.shape)}")
+    if not scores.is_floating_point():
+        raise ValueError(f"scores must be floats, got {scores.dtype}")
+    if len(scores) == 0:
+        raise ValueError("scores must be floats of at least one request, got none")
+    if scores.isnan().any():
+        raise ValueError("scores must be finite, or -inf where not to be shown: not NaN, got one")
+    if (scores == torch.inf).any():
+        raise ValueError(
+            "scores must be finite, or -inf where not to be shown: not NaN or +inf, got +inf"
+        )
     fewest = int((scores > -torch.inf).sum(1).min())
     if not 1 <= k <= fewest:
         raise ValueError(f"k must be in 1 .. {fewest}, the candidates that may be shown, got {k}")

@@ -58,9 +58,10 @@ def traffic(
     Parameters
     ----------
     shop : the world. n : sessions. first_day, days : the days are uniform on first_day ...
-    first_day + days - 1. generator : of everything.
+    first_day + days - 1. generator : draws users, queries and days.
     """
-    users, queries = shop.users, shop.queries
+    users = shop.users
+    queries = shop.queries
     device = users.age.device
 
     def draw(

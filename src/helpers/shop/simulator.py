@@ -49,7 +49,8 @@ class Shop(oracle.Oracles):
     """
 
     def __init__(self, reviews: catalogue.Reviews, *, seed: int = 0, **options: float) -> None:
-        if unknown := set(options) - set(OPTIONS):
+        unknown = set(options) - set(OPTIONS)
+        if unknown:
             raise ValueError(f"expected options among {sorted(OPTIONS)}, got {sorted(unknown)}")
         self.options = o = OPTIONS | options
         checks.whole("seed", seed, 0)
@@ -63,15 +64,16 @@ class Shop(oracle.Oracles):
             reviews, n_brands=o["n_brands"], cold=o["cold"], generator=fresh(1)
         )
         self.queries = people.queries(self.items, uses, o["n_queries"], fresh(2))
-        n_categories, n = len(self.items.category_names), len(self.items.text)
+        n_categories = len(self.items.category_names)
+        n = len(self.items.text)
         self.users = people.users(o["n_users"], self.queries, n_categories, 3, fresh(3))
         plant = {name: o[name] for name in ("n_brands", "pairwise", "triple", "drift")}
         self.truth = truth.plant(self.items, self.users, self.queries, **plant, generator=fresh(4))
-        k, m = self.n_positions, o["n_candidates"]
-        if m > n:
-            raise ValueError(f"n_candidates must be at most the {n} items, got {m}")
+        k = self.n_positions
+        if o["n_candidates"] > n:
+            raise ValueError(f"n_candidates must be at most the {n} items, got {o['n_candidates']}")
         self.candidates, self.production = serve.candidates(
-            self.items, self.queries, self.truth.relevance, m, k, fresh(5)
+            self.items, self.queries, self.truth.relevance, o["n_candidates"], k, fresh(5)
         )  # (Q, M) items that recall finds, and the production policy's scores of them
         slot = torch.arange(1, k + 1, dtype=torch.float64)
         self.examination = slot**-0.6  # (K,) P(examined at position)
@@ -81,7 +83,8 @@ class Shop(oracle.Oracles):
         values += (people.N_CITIES, o["n_queries"], n_categories, self.items.level.shape[1])
         values += (catalogue.N_INTENTS, n, n_categories, o["n_brands"])
         values += (catalogue.N_BANDS, words.N_MATCHES)
-        self.fields, self.sizes = FIELDS, torch.tensor(values)  # (F,) values of each field
+        self.fields = FIELDS
+        self.sizes = torch.tensor(values)  # (F,) values of each field
         self.truth.intercept = serve.intercept(self, o["rate"], fresh(6))
 
     @property

@@ -22,6 +22,8 @@ PAIRS = {  # strength: standard deviation of the logit over the pair's values
     ("device", "price_band"): 0.4,
     ("attribute", "brand"): 0.4,
 }
+SPREAD = {"age": 0.2, "device": 0.2, "city": 0.2, "brand": 0.3, "category": 0.3}
+SPREAD |= {"price_band": 0.2, "attribute": 0.2, "user": 0.3, "query": 0.25}  # first order, logits
 TRIPLE = ("age", "intent", "price_band")
 GRADES = (-1.6, -0.5, 0.3, 0.9)  # what a relevance of 0, 1, 2, 3 adds to the logit
 RANK = 3
@@ -68,22 +70,18 @@ def plant(
     Parameters
     ----------
     items, users, queries : what the effects are of. n_brands : brands there are.
-    pairwise, triple, drift : factors on the planted pieces. generator : of everything.
+    pairwise, triple, drift : factors on the planted pieces. generator : draws all tables.
     """
-    n, u, q, c = len(items.text), len(users.age), len(queries.text), len(items.category_names)
     sizes = {"age": N_AGES, "device": N_DEVICES, "city": N_CITIES, "brand": n_brands}
-    sizes |= {"category": c, "price_band": N_BANDS, "attribute": items.level.shape[1]}
-    spread = {"age": 0.2, "device": 0.2, "city": 0.2, "brand": 0.3, "category": 0.3}
-    spread |= {"price_band": 0.2, "attribute": 0.2}
-    first = {f: spread[f] * _normal(sizes[f], generator=generator) for f in sizes}
-    first["user"] = 0.3 * _normal(u, generator=generator)
-    first["query"] = 0.25 * _normal(q, generator=generator)
+    sizes |= {
+        "category": len(items.category_names),
+        "price_band": N_BANDS,
+        "attribute": items.level.shape[1],
+    }
+    sizes |= {"user": len(users.age), "query": len(queries.text)}
+    first = {f: SPREAD[f] * _normal(sizes[f], generator=generator) for f in sizes}
     first["item"] = 0.5 * items.quality
-    pairs = {}
-    for (f, g), strength in PAIRS.items():
-        left, right = (_normal(sizes[k], RANK, generator=generator) for k in (f, g))
-        table = (left - left.mean(0)) @ (right - right.mean(0)).T  # no first-order part is left
-        pairs[f, g] = pairwise * strength * table / table.std().clamp_min(1e-9)
+    pairs = _pairs(sizes, pairwise, generator)
     signs = [_signs(k, generator) for k in (N_AGES, N_INTENTS, N_BANDS)]
     cube = torch.einsum("a,i,p->aip", *signs)
     return Truth(
@@ -92,11 +90,25 @@ def plant(
         pairs=pairs,
         triple=1.2 * triple * cube,
         relevance=_relevance(items, queries),
-        style=_normal(n, users.taste.shape[1], generator=generator),
-        season=2 * math.pi * torch.rand(c, generator=generator, dtype=torch.float64),
+        style=_normal(len(items.text), users.taste.shape[1], generator=generator),
+        season=2
+        * math.pi
+        * torch.rand(sizes["category"], generator=generator, dtype=torch.float64),
         trend=drift * 0.03 * _normal(n_brands, generator=generator),
         swing=0.25 * drift,
     )
+
+
+def _pairs(
+    sizes: dict[str, int], factor: float, generator: torch.Generator
+) -> dict[tuple[str, str], Tensor]:
+    """The tables of `PAIRS`, (values of one field, of the other) each, times a factor."""
+    pairs = {}
+    for (f, g), strength in PAIRS.items():
+        left, right = (_normal(sizes[k], RANK, generator=generator) for k in (f, g))
+        table = (left - left.mean(0)) @ (right - right.mean(0)).T  # no first-order part is left
+        pairs[f, g] = factor * strength * table / table.std().clamp_min(1e-9)
+    return pairs
 
 
 def _relevance(items: Items, queries: Queries) -> Tensor:
