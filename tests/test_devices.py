@@ -88,7 +88,6 @@ CASES = {
     "one step": lambda x: rectified_flow.one_step(net, x),
     "straightness": lambda x: rectified_flow.straightness(x.expand(4, 8, 2), falling()),
     "exact": lambda x: rectified_flow.exact(eight_gaussians())(x, empty()),
-    "log_kernel": lambda x: heat.log_kernel(x, 0.5),
     "spread": lambda x: heat.spread(x, 0.1, 0.1),
     "along": lambda x: heat.along(lambda x, t: -x, lambda t: 1 - t, lambda t: t)(x, empty()),
     "residual": lambda x: heat.residual(lambda x, t: (x * t).sum(1), net, x, 0.5),

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from ann.test_distance import brute, points
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ann.test_distance import brute, points
 
 from helpers.ann import flat, forest, lsh
 from helpers.ann.distance import recall

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from ann.test_distance import brute, points
 from ann.test_indices import generator, truth
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers.ann import ivf, kmeans
 from helpers.ann.ivf import Ivf
