@@ -62,32 +62,56 @@ def claim(
     ClaimError : the bound is violated, or measured is not finite.
     ValueError : no bound, or a bound, a number, an id or a label of another form.
     """
-    if not isinstance(id, str) or not ID.fullmatch(id):
+    _check(id, data)
+    record = {"id": id, "text": text, "unit": unit, "data": data}
+    record |= _measured(measured, _bound(at_least, at_most, near), floor, oracle)
+    _tell(record | _circumstances(measured, seed, device))
+
+
+def _measured(
+    measured: Any, bound: dict[str, Any], floor: Any = None, oracle: Any = None
+) -> dict[str, Any]:
+    """A claim's number, what it is held to, and what it is read against."""
+    value = _number("measured", measured)
+    return {
+        "measured": value if math.isfinite(value) else str(value),  # JSON knows no NaN
+        "bound": bound,
+        "holds": margin(bound, value) >= 0,
+        "floor": _reference("floor", floor),
+        "oracle": _reference("oracle", oracle),
+    }
+
+
+def _circumstances(measured: Any, seed: int | None, device: Any) -> dict[str, Any]:
+    """Where a number was measured: seed, device, versions."""
+    shell = _shell()
+    python = {"python": platform.python_version()}
+    others = {name: metadata.version(name).partition("+")[0] for name in ("numpy", "torch")}
+    return {
+        "seed": shell.user_ns.get("SEED") if seed is None and shell else seed,
+        "device": _device(getattr(measured, "device", "cpu") if device is None else device),
+        "versions": python | others,
+    }
+
+
+def _check(id: Any, data: Any) -> None:
+    """ValueError unless a claim's id and label are in order, and the id is new."""
+    if not isinstance(id, str):
+        raise ValueError(f"id must be a string, got {id!r}")
+    if not ID.fullmatch(id):
         raise ValueError(f"id must look like 'nice-log-det', got {id!r}")
     if data not in DATA:
         raise ValueError(f"data must be one of {', '.join(map(repr, DATA))}, got {data!r}")
     if any(other["id"] == id for records in _active for other in records):
         raise ValueError(f"claim {id} is made twice in one recording, but ids must be unique")
-    value, bound, shell = _number("measured", measured), _bound(at_least, at_most, near), _shell()
-    record = {
-        "id": id,
-        "text": text,
-        "holds": margin(bound, value) >= 0,
-        "measured": value if math.isfinite(value) else str(value),  # JSON knows no NaN
-        "bound": bound,
-        "floor": _reference("floor", floor),
-        "oracle": _reference("oracle", oracle),
-        "unit": unit,
-        "data": data,
-        "seed": shell.user_ns.get("SEED") if seed is None and shell else seed,
-        "device": _device(getattr(measured, "device", "cpu") if device is None else device),
-        "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name).partition("+")[0] for name in ("numpy", "torch")},
-    }
+
+
+def _tell(record: dict[str, Any]) -> None:
+    """Record a claim and print its line, with the record where a notebook runs; ClaimError."""
     line = describe(record)
     for records in _active:
         records.append(record)
-    if shell:
+    if _shell():
         from IPython.display import publish_display_data
 
         publish_display_data({"text/plain": line}, metadata={"claim": record})
@@ -119,7 +143,8 @@ def margin(bound: dict[str, Any], value: float | str) -> float:
     if "near" in bound:
         centre, tolerance = bound["near"]
         return tolerance - abs(value - centre)
-    low, high = bound.get("at_least", -math.inf), bound.get("at_most", math.inf)
+    low = bound.get("at_least", -math.inf)
+    high = bound.get("at_most", math.inf)
     return min(value - low, high - value)
 
 
@@ -165,8 +190,13 @@ def _bound(at_least: Any, at_most: Any, near: Any) -> dict[str, Any]:
     given = {"at_least": at_least, "at_most": at_most}
     bound = {name: _number(name, limit) for name, limit in given.items() if limit is not None}
     if near is not None:
-        if bound or not isinstance(near, tuple | list) or len(near) != 2:
-            raise ValueError(f"near must be (value, tolerance) and the only bound, got {near!r}")
+        wanted = "near must be (value, tolerance) and the only bound"
+        if bound:
+            raise ValueError(f"{wanted}, got {', '.join(bound)} beside {near!r}")
+        if not isinstance(near, tuple | list):
+            raise ValueError(f"{wanted}, got {near!r}")
+        if len(near) != 2:
+            raise ValueError(f"{wanted}, got {near!r}")
         bound = {"near": [_number("near", part) for part in near]}
         if bound["near"][1] < 0:
             raise ValueError(f"near's tolerance must not be negative, got {near[1]!r}")

@@ -1,9 +1,13 @@
-"""How many multiplications a function of tensors does: counted while it runs, not on paper."""
+"""What is counted: pairs in the right order, and a function's multiplications while it runs.
+
+Shapes: B rows.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -43,3 +47,21 @@ def _each(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
 
 def _all(first: Any, *_: Any, **__: Any) -> int:
     return 2 * torch.Size(first).numel()
+
+
+def auc(score: Tensor, positive: Tensor, negative: Tensor) -> float:
+    """Share of pairs (positive, negative) that a score orders rightly, a tie counting half.
+
+    A row that is positive with probability p and else negative has weights p and 1 - p; the result
+    is then the expected number of right pairs over that of pairs. No row makes a pair with itself.
+
+    score : (B,). positive, negative : (B,) weights, such as labels y and 1 - y.
+    """
+    _, place, count = score.unique(return_inverse=True, return_counts=True)
+    positive, negative = positive.double(), negative.double()
+    here = torch.zeros(len(count), dtype=torch.float64, device=score.device)
+    here = here.index_add(0, place, negative)
+    below = here.cumsum(0) - here
+    own = (positive * negative).sum()  # a row with itself: a tie that is no pair
+    right = (positive * (below + here / 2)[place]).sum() - own / 2
+    return (right / (positive.sum() * negative.sum() - own)).item()

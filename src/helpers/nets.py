@@ -22,8 +22,7 @@ def mlp(
     sizes : at least two positive widths, input first.
     activation : module class put between the linear layers.
     zero_last : start the last layer at 0, so that the network starts as the zero function.
-    generator : draws the initial weights, U(-1/sqrt(n), 1/sqrt(n)) for n inputs; the global one
-        if None.
+    generator : draws the initial weights, U(-1/sqrt(n), 1/sqrt(n)); the global one if None.
 
     Raises
     ------

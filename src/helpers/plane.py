@@ -15,8 +15,13 @@ from torch import Tensor
 def box(extent: float | Sequence[float]) -> tuple[float, float, float, float]:
     """(x_low, x_high, y_low, y_high); a number r stands for the square from -r to r."""
     e = (-extent, extent) * 2 if isinstance(extent, int | float) else tuple(map(float, extent))
-    if len(e) != 4 or not np.isfinite(e).all() or e[0] >= e[1] or e[2] >= e[3]:
-        raise ValueError(f"extent must be (x_low < x_high, y_low < y_high) or r > 0, got {extent}")
+    wanted = "extent must be (x_low < x_high, y_low < y_high) or r > 0"
+    if len(e) != 4:
+        raise ValueError(f"{wanted}, got {extent}")
+    if not np.isfinite(e).all():
+        raise ValueError(f"{wanted} and finite, got {extent}")
+    if e[0] >= e[1] or e[2] >= e[3]:
+        raise ValueError(f"{wanted}, got {extent}")
     return e
 
 

@@ -12,14 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
-DATA, MODEL, OTHER, NOISE, GREEN, PINK = (
-    "#222222",
-    "#0072B2",
-    "#D55E00",
-    "#767676",
-    "#009E73",
-    "#CC79A7",
-)
+DATA = "#222222"
+MODEL = "#0072B2"
+OTHER = "#D55E00"
+NOISE = "#767676"
+GREEN = "#009E73"
+PINK = "#CC79A7"
 STRIP = (8.0, 2.2)
 _STYLE = str(resources.files("helpers") / "book.mplstyle")
 
@@ -28,7 +26,10 @@ class Picture:
     """A finished figure: an image with alternative text and a caption, in any notebook viewer."""
 
     def __init__(self, data: bytes, kind: str, alt: str, caption: str) -> None:
-        self.data, self.kind, self.alt, self.caption = data, kind, alt, caption
+        self.data = data
+        self.kind = kind
+        self.alt = alt
+        self.caption = caption
 
     def __repr__(self) -> str:
         return f"figure: {self.caption}"
@@ -64,7 +65,8 @@ def show(alt: str, caption: str, *, png: bool = False) -> Picture:
         raise ValueError(f"alt and caption must both say something, got {alt!r} and {caption!r}")
     if not plt.get_fignums():
         raise ValueError("there must be a figure to show, got none: call axes() and draw first")
-    buffer, figure = io.BytesIO(), plt.gcf()
+    buffer = io.BytesIO()
+    figure = plt.gcf()
     if png:
         figure.savefig(buffer, format="png", metadata={"Software": None})
     else:  # no date and no version, so that the same figure is the same bytes
@@ -93,8 +95,10 @@ def heat(
 ) -> None:
     """Heat map of density (H, W) over [-extent, extent]^2, its first row at the bottom."""
     image = array(density)
-    if image.ndim != 2 or not extent > 0:
-        raise ValueError(f"density must be (H, W), extent positive; got {image.shape}, {extent}")
+    if image.ndim != 2:
+        raise ValueError(f"density must be (H, W), got {image.shape}")
+    if not extent > 0:
+        raise ValueError(f"extent must be positive, got {extent}")
     box = (-extent, extent, -extent, extent)
     ax.imshow(image, origin="lower", extent=box, cmap="cividis", vmin=0, vmax=vmax)
     ax.set(title=title, xticks=[], yticks=[])
@@ -103,7 +107,11 @@ def heat(
 def images(ax: Axes, x: Tensor, n_cols: int, *, title: str = "", vmax: float = 1.0) -> None:
     """Tile images x (N, H, W), dark on light, n_cols to a row; values 0 to vmax."""
     tiles = array(x)
-    if tiles.ndim != 3 or n_cols < 1 or len(tiles) % n_cols:
+    if tiles.ndim != 3:
+        raise ValueError(f"images must be (N, H, W), got {tiles.shape}")
+    if n_cols < 1:
+        raise ValueError(f"n_cols must be at least 1, got {n_cols}")
+    if len(tiles) % n_cols:
         raise ValueError(f"images must be (N, H, W) filling rows of {n_cols}, got {tiles.shape}")
     tiles = np.pad(tiles, ((0, 0), (1, 1), (1, 1)))
     rows = [np.concatenate(list(row), 1) for row in tiles.reshape(-1, n_cols, *tiles.shape[1:])]

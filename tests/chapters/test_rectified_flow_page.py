@@ -19,7 +19,7 @@ def page_function(name, **scope):
     cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", PAGE, re.DOTALL)
     cell = next(c for c in cells if f"def {name}(" in c)
     source = re.search(rf"def {name}\(.*?(?=\n\S|\Z)", cell, re.DOTALL).group()
-    scope = {"torch": torch, "ode": ode, "metrics": distances, "rf": rf, "SEED": 0} | scope
+    scope = {"torch": torch, "ode": ode, "distances": distances, "rf": rf, "SEED": 0} | scope
     exec(source, scope)
     return scope[name]
 

@@ -17,7 +17,7 @@ VP = sde.VP()
 def page(*names, **more):
     """The functions as they stand on the page, with what they use."""
     cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", PAGE, re.DOTALL)
-    scope = {"math": math, "torch": torch, "metrics": distances, "sde": sde, "vp": VP, **more}
+    scope = {"math": math, "torch": torch, "distances": distances, "sde": sde, "vp": VP, **more}
     scope |= {"double": torch.float64, "generator": torch.Generator().manual_seed(0)}
     for name in names:
         cell = next(c for c in cells if f"def {name}(" in c)

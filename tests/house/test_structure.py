@@ -114,8 +114,8 @@ BROKEN = [
     (code.code_reads, {"tools/go.py": "while a := f():\n    pass\n"}, "tools/go.py, line 1"),
     (
         code.one_cause_a_refusal,
-        helper("if a < 0 or b < 0:\n    raise ValueError('negative')\n"),
-        "`a < 0 or b < 0` refuses for several causes",
+        helper("if x.ndim != 2 or x.min() < 0:\n    raise ValueError('bad x')\n"),
+        "`x.ndim != 2 or x.min() < 0` refuses for several causes",
     ),
     (code.documented, {"src/helpers/extra.py": "x = 1\n"}, "no docstring"),
     (code.documented, helper("def f() -> None:\n    pass\n"), "f has no docstring"),

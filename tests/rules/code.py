@@ -142,7 +142,10 @@ def functions_are_short(root: Path) -> list[str]:
 
 
 def one_cause_a_refusal(root: Path) -> list[str]:
-    """An ``if`` that only raises asks one thing: `or` between conditions hides which one failed."""
+    """An ``if`` that refuses asks about kinds, shapes or values, never about two of them at once.
+
+    Else a wrong shape would be told of as a wrong kind.
+    """
     return [
         f"{where}, line {node.lineno}: `{ast.unparse(node.test)}` refuses for several causes"
         for where, tree in _python(root)
@@ -150,7 +153,16 @@ def one_cause_a_refusal(root: Path) -> list[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
         if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or)
+        if len({_asks(part) for part in node.test.values}) > 1
     ]
+
+
+def _asks(condition: ast.AST) -> str:
+    """What a condition looks at: a ``kind``, a ``shape``, or ``values``."""
+    text = ast.unparse(condition)
+    if re.search(r"\bisinstance\(|\.dtype\b|\.is_floating_point\b|\.is_complex\b", text):
+        return "kind"
+    return "shape" if re.search(r"\.(ndim|shape|numel|size)\b|\blen\(", text) else "values"
 
 
 # Signatures -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 from small_shop import generator, reviews, small
 
-from helpers import shop
+from helpers import counting, shop
 from helpers.shop import score as shop_score
 
 F64 = torch.float64
@@ -231,10 +231,10 @@ def test_nothing_scores_better_than_the_truth():
     p, found = world.p_log(log), world.bayes(log)
     noise = torch.randn(len(p), generator=generator(6), dtype=F64)
     for score in (p.sqrt(), *((p.logit() + s * noise).sigmoid() for s in (0.1, 0.5, 2.0))):
-        auc = shop_score.scored_auc(score, p, 1 - p)
+        auc = counting.auc(score, p, 1 - p)
         loss = torch.nn.functional.binary_cross_entropy(score, p).item()
         assert auc <= found.auc + 1e-12 and loss > found.log_loss
-    assert shop_score.scored_auc(p.sqrt(), p, 1 - p) == pytest.approx(found.auc)
+    assert counting.auc(p.sqrt(), p, 1 - p) == pytest.approx(found.auc)
 
 
 # Bad input ----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The inside of the sandbox: run a submission's cells and report each as soon as it is done.
 
 Started by ``tools/grading/sandbox.py``, with its orders as JSON on standard input. It imports
-nothing of this repository's but ``landlock.py``, which lies beside its copy. Nothing it reports is trusted.
+nothing of this repository's but ``landlock.py``, which lies beside its copy. Nothing it reports is
+trusted.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from helpers.checks import whole
+
 BUDGET = 1 << 24  # numbers that one temporary array may hold
 CACHE = 1 << 19  # and if it is read again at once
 
@@ -51,7 +53,7 @@ def check_search(queries: Tensor, vectors: Tensor | None, k: int) -> None:
         raise ValueError("there must be vectors to search, got none: call build first")
     check_vectors(queries, "queries")
     _check_alike("queries", "Q", queries, vectors)
-    check_count("k", k, 1, len(vectors))
+    whole("k", k, 1, len(vectors))
 
 
 def check_more(more: Tensor, vectors: Tensor | None) -> None:
@@ -69,17 +71,6 @@ def _check_alike(name: str, count: str, given: Tensor, vectors: Tensor) -> None:
         raise ValueError(f"{name} must be {wanted}, got {given.dtype}")
     if given.shape[1] != vectors.shape[1]:
         raise ValueError(f"{name} must be {wanted}, got {tuple(given.shape)}")
-
-
-def check_count(name: str, value: int, low: int, high: float = math.inf) -> int:
-    """Give ``value`` back; ValueError, by ``name``, unless whole and in [``low``, ``high``]."""
-    limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        kind = type(value).__name__
-        raise ValueError(f"{name} must be a whole number {limit}, got {value!r}, a {kind}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
-    return value
 
 
 def check_ids(ids: Tensor, n: int) -> None:

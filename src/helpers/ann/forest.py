@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from helpers.ann.distance import check_count, check_search, check_vectors, once, rerank
+from helpers.ann.distance import check_search, check_vectors, once, rerank
+from helpers.checks import whole
 
 
 class Forest:
@@ -24,8 +25,8 @@ class Forest:
     def __init__(
         self, n_trees: int = 16, leaf_size: int = 32, *, generator: torch.Generator | None = None
     ) -> None:
-        self.n_trees = check_count("n_trees", n_trees, 1)
-        self.leaf_size = check_count("leaf_size", leaf_size, 1)
+        self.n_trees = whole("n_trees", n_trees, 1)
+        self.leaf_size = whole("leaf_size", leaf_size, 1)
         self.generator = generator
         self.vectors: Tensor | None = None
 
@@ -84,7 +85,7 @@ class Forest:
         """
         check_search(queries, self.vectors, k)
         total = self.n_trees * (self.n_inner + 1)
-        check_count("n_leaves", n_leaves, 1)
+        whole("n_leaves", n_leaves, 1)
         n_leaves = min(n_leaves, total)
         device = queries.device
         n = len(queries)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from helpers.ann.distance import (
     check_allowed,
-    check_count,
     check_ids,
     check_more,
     check_search,
@@ -20,6 +19,7 @@ from helpers.ann.distance import (
     squared_distances,
 )
 from helpers.ann.graph import beam, link_back, select
+from helpers.checks import whole
 
 
 class Hnsw:
@@ -48,9 +48,9 @@ class Hnsw:
         block: int = 1024,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.n_links = check_count("n_links", n_links, 2)
-        self.ef_build = check_count("ef_build", ef_build, 1)
-        self.block = check_count("block", block, 1)
+        self.n_links = whole("n_links", n_links, 2)
+        self.ef_build = whole("ef_build", ef_build, 1)
+        self.block = whole("block", block, 1)
         self.heuristic = heuristic
         self.flat = flat
         self.generator = generator
@@ -160,7 +160,7 @@ class Hnsw:
         through all vectors, only allowed ones are found.
         """
         check_search(queries, self.vectors, k)
-        check_count("ef", ef, 1)
+        whole("ef", ef, 1)
         check_allowed(allowed, self.vectors)
         ef = max(ef, k)
         width = None

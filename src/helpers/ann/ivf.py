@@ -13,7 +13,6 @@ from torch import Tensor
 from helpers.ann.distance import (
     BUDGET,
     check_allowed,
-    check_count,
     check_ids,
     check_more,
     check_search,
@@ -22,6 +21,7 @@ from helpers.ann.distance import (
     squared_distances,
 )
 from helpers.ann.kmeans import assign, kmeans
+from helpers.checks import whole
 
 Score = Callable[[int, Tensor, slice, Tensor], Tensor]
 
@@ -38,8 +38,8 @@ class Ivf:
     def __init__(
         self, n_cells: int = 128, n_rounds: int = 10, *, generator: torch.Generator | None = None
     ) -> None:
-        self.n_cells = check_count("n_cells", n_cells, 1)
-        self.n_rounds = check_count("n_rounds", n_rounds, 0)
+        self.n_cells = whole("n_cells", n_cells, 1)
+        self.n_rounds = whole("n_rounds", n_rounds, 0)
         self.generator = generator
         self.vectors: Tensor | None = None
 
@@ -47,7 +47,7 @@ class Ivf:
         """Take vectors (N, D). centroids : (K, D) made elsewhere, in place of k-means."""
         check_vectors(vectors)
         if centroids is None:
-            check_count("n_cells", self.n_cells, 1, len(vectors))
+            whole("n_cells", self.n_cells, 1, len(vectors))
             centroids = kmeans(vectors, self.n_cells, self.n_rounds, generator=self.generator)
         elif check_vectors(centroids, "centroids").shape[1:] != vectors.shape[1:]:
             raise ValueError(
@@ -94,7 +94,7 @@ class Ivf:
         k : from 1 to N. n_probes : from 1 to K. allowed : (N,) bool, only those are compared with.
         """
         check_search(queries, self.vectors, k)
-        check_count("n_probes", n_probes, 1, self.n_cells)
+        whole("n_probes", n_probes, 1, self.n_cells)
         check_allowed(allowed, self.vectors)
         probes = squared_distances(queries, self.centroids).topk(n_probes, 1, largest=False)[1]
 

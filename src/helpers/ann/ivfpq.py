@@ -7,9 +7,10 @@ section IV.
 import torch
 from torch import Tensor
 
-from helpers.ann.distance import check_count, check_search, check_vectors, squared_distances
+from helpers.ann.distance import check_search, check_vectors, squared_distances
 from helpers.ann.ivf import Ivf, scan
 from helpers.ann.pq import ProductQuantizer, finish, look_up
+from helpers.checks import whole
 
 
 class IvfPq:
@@ -58,8 +59,8 @@ class IvfPq:
         exactly afterwards, which needs ``keep=True``. Look-ups are counted in ``n_codes``.
         """
         check_search(queries, self.vectors, k)
-        check_count("n_probes", n_probes, 1, self.cells.n_cells)
-        check_count("n_rerank", n_rerank, 0, len(self.vectors))
+        whole("n_probes", n_probes, 1, self.cells.n_cells)
+        whole("n_rerank", n_rerank, 0, len(self.vectors))
         if n_rerank and not self.keep:
             raise ValueError("re-ranking needs the vectors: IvfPq(..., keep=True)")
         to_cells = squared_distances(queries, self.cells.centroids)

@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from helpers.ann.distance import check_count, check_search, check_vectors, distances_to, nearest
+from helpers.ann.distance import check_search, check_vectors, distances_to, nearest
+from helpers.checks import whole
 
 
 class KDTree:
@@ -21,7 +22,7 @@ class KDTree:
     """
 
     def __init__(self, leaf_size: int = 8) -> None:
-        self.leaf_size = check_count("leaf_size", leaf_size, 1)
+        self.leaf_size = whole("leaf_size", leaf_size, 1)
         self.vectors: Tensor | None = None
 
     def build(self, vectors: Tensor) -> "KDTree":

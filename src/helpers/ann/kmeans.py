@@ -6,7 +6,8 @@ N vectors, D dimensions, K clusters.
 import torch
 from torch import Tensor
 
-from helpers.ann.distance import BUDGET, check_count, check_vectors, squared_distances
+from helpers.ann.distance import BUDGET, check_vectors, squared_distances
+from helpers.checks import whole
 
 
 def assign(vectors: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,8 +51,8 @@ def kmeans(
     ValueError : K > N, NaN, wrong shape or dtype.
     """
     check_vectors(vectors)
-    check_count("n_clusters", n_clusters, 1, len(vectors))
-    check_count("n_rounds", n_rounds, 0)
+    whole("n_clusters", n_clusters, 1, len(vectors))
+    whole("n_rounds", n_rounds, 0)
     where = generator.device if generator else vectors.device
     first = torch.randperm(len(vectors), generator=generator, device=where)[:n_clusters]
     centroids = vectors[first.to(vectors.device)].clone()

@@ -7,7 +7,8 @@ probability 1 - theta / pi. N vectors, Q queries, D dimensions.
 import torch
 from torch import Tensor
 
-from helpers.ann.distance import check_count, check_search, check_vectors, once, rerank
+from helpers.ann.distance import check_search, check_vectors, once, rerank
+from helpers.checks import whole
 
 
 def signatures(vectors: Tensor, planes: Tensor) -> Tensor:
@@ -42,8 +43,8 @@ class SimHash:
     def __init__(
         self, n_bits: int = 12, n_tables: int = 16, *, generator: torch.Generator | None = None
     ) -> None:
-        self.n_bits = check_count("n_bits", n_bits, 1, 62)
-        self.n_tables = check_count("n_tables", n_tables, 1)
+        self.n_bits = whole("n_bits", n_bits, 1, 62)
+        self.n_tables = whole("n_tables", n_tables, 1)
         self.generator = generator
         self.vectors: Tensor | None = None
 
@@ -66,7 +67,7 @@ class SimHash:
         """
         check_search(queries, self.vectors, k)
         n_tables = self.n_tables if n_tables is None else n_tables
-        check_count("n_tables", n_tables, 1, self.n_tables)
+        whole("n_tables", n_tables, 1, self.n_tables)
         asked = signatures(queries, self.planes[:n_tables]).T.contiguous()
         keys = self.keys[:n_tables].contiguous()
         order = self.order[:n_tables]

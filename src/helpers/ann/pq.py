@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from helpers.ann.distance import BUDGET, check_count, check_search, check_vectors, nearest, rerank
+from helpers.ann.distance import BUDGET, check_search, check_vectors, nearest, rerank
 from helpers.ann.kmeans import assign, kmeans
+from helpers.checks import whole
 
 
 class ProductQuantizer:
@@ -29,9 +30,9 @@ class ProductQuantizer:
         *,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.n_parts = check_count("n_parts", n_parts, 1)
-        self.n_bits = check_count("n_bits", n_bits, 1, 8)
-        self.n_rounds = check_count("n_rounds", n_rounds, 0)
+        self.n_parts = whole("n_parts", n_parts, 1)
+        self.n_bits = whole("n_bits", n_bits, 1, 8)
+        self.n_rounds = whole("n_rounds", n_rounds, 0)
         self.generator = generator
         self.books: Tensor | None = None
 
@@ -130,7 +131,7 @@ class Pq:
         for none. It needs ``keep=True``. Look-ups are counted in ``n_codes``, not as distances.
         """
         check_search(queries, self.vectors, k)
-        check_count("n_rerank", n_rerank, 0, len(self.codes))
+        whole("n_rerank", n_rerank, 0, len(self.codes))
         if n_rerank and not self.keep:
             raise ValueError("re-ranking needs the vectors: Pq(..., keep=True)")
         wanted = max(k, n_rerank)

@@ -12,18 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers import checks
+
 
 def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     """``sizes`` (F,) as a tuple; ValueError unless they are one or more positive whole numbers."""
     found = tuple(sizes.tolist() if isinstance(sizes, Tensor) else sizes)
-    wanted = "sizes must be one or more positive whole numbers"
     if not found:
-        raise ValueError(f"{wanted}, got none")
+        raise ValueError("sizes must be one or more positive whole numbers, got none")
     for n in found:
-        if not isinstance(n, int) or isinstance(n, bool):
-            raise ValueError(f"{wanted}, got {n!r}, a {type(n).__name__}")
-        if n < 1:
-            raise ValueError(f"{wanted}, got {n}")
+        checks.whole("every size", n)
     return found
 
 

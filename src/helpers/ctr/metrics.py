@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from helpers import counting
+
 
 def log_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of -y log p - (1 - y) log(1 - p), a scalar in nats; differentiable.
@@ -47,7 +49,7 @@ def normalised_entropy(logits: Tensor, labels: Tensor) -> float:
 def auc(scores: Tensor, labels: Tensor) -> float:
     """Probability that a clicked impression outscores an unclicked one; a tie counts one half.
 
-    From the ranks (Mann and Whitney): N log N instead of a comparison of all pairs.
+    Sorted once (Mann and Whitney): N log N instead of a comparison of all pairs.
 
     Parameters
     ----------
@@ -60,8 +62,7 @@ def auc(scores: Tensor, labels: Tensor) -> float:
         raise ValueError(f"labels must hold a 0 and a 1, got no 1 among {len(positive)}")
     if not n_neg:
         raise ValueError(f"labels must hold a 0 and a 1, got no 0 among {len(positive)}")
-    ranks, _ = _ranks(scores, torch.zeros_like(positive, dtype=torch.long))
-    return ((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg)).item()
+    return counting.auc(scores, positive, ~positive)
 
 
 def gauc(scores: Tensor, labels: Tensor, groups: Tensor) -> float:

@@ -206,7 +206,8 @@ def frappe() -> tuple[Frappe, Frappe, Frappe]:
         ) from error
     tables = [read_csv(read(file), f"frappe/{file.name}", types) for file in found]
     clicks = [numbers(table, "label", torch.float64) > 0 for table in tables]  # 1, else 0 or -1
-    columns, sizes = [], []
+    columns = []
+    sizes = []
     for name in FRAPPE_FIELDS:
         levels, code = torch.cat([numbers(table, name) for table in tables]).unique(
             return_inverse=True

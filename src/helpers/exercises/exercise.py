@@ -1,8 +1,9 @@
 """What a graded exercise is, and where to find one by its id.
 
 A chapter has a package here with three modules: ``tasks.py`` with a tuple ``EXERCISES``,
-``answers.py`` with a dictionary ``SOLUTIONS`` (the reference first), ``mistakes.py`` with a dictionary
-``MISTAKES``. They are apart because a student's code is graded in a place that holds the first of them only.
+``answers.py`` with a dictionary ``SOLUTIONS`` (the reference first), ``mistakes.py`` with a
+dictionary ``MISTAKES``. They are apart because a student's code is graded in a place that holds
+the first of them only.
 """
 
 import hashlib

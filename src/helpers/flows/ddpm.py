@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from helpers.flows.ode import finite
+from helpers.checks import finite
 
 Net = Callable[[Tensor, Tensor], Tensor]
 KINDS = ("noise", "data", "velocity")

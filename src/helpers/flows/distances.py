@@ -42,7 +42,7 @@ def frechet(x: Tensor, y: Tensor) -> float:
 
 
 def wasserstein(x: Tensor, y: Tensor, p: float = 2.0) -> Tensor:
-    """W_p between equally many numbers, in every column of x (N, D) and y (N, D), (D,)."""
+    """W_p, p >= 1, between equally many numbers in every column of x (N, D) and y (N, D), (D,)."""
     if x.shape != y.shape:
         raise ValueError(f"x and y must be alike, got {tuple(x.shape)} and {tuple(y.shape)}")
     if not 1 <= p < math.inf:

@@ -180,14 +180,7 @@ def nice(
     ------
     ValueError : a dim that cannot be halved, no coupling at all.
     """
-    if not isinstance(dim, int):
-        raise ValueError(f"dim must be whole; dim must be even to split in halves, got {dim}")
-    if dim < 2:
-        raise ValueError(f"dim must be 2 or more; dim must be even to split in halves, got {dim}")
-    if dim % 2:
-        raise ValueError(f"dim must be even to split in halves, got {dim}")
-    if n_couplings < 1:
-        raise ValueError(f"n_couplings must be at least 1, got {n_couplings}")
+    _check(dim, n_couplings)
     half = dim // 2
     coupling = AffineCoupling if affine else AdditiveCoupling
     layers: list[nn.Module] = []
@@ -196,3 +189,15 @@ def nice(
         net = mlp(sizes, activation=activation, zero_last=True, generator=generator)
         layers.append(coupling(net, flip=k % 2 == 1))
     return Flow([*layers, Scaling(dim)], prior or Logistic(), (dim,))
+
+
+def _check(dim: int, n_couplings: int) -> None:
+    """ValueError unless ``dim`` can be halved and there is a coupling."""
+    if not isinstance(dim, int):
+        raise ValueError(f"dim must be whole; dim must be even to split in halves, got {dim}")
+    if dim < 2:
+        raise ValueError(f"dim must be 2 or more; dim must be even to split in halves, got {dim}")
+    if dim % 2:
+        raise ValueError(f"dim must be even to split in halves, got {dim}")
+    if n_couplings < 1:
+        raise ValueError(f"n_couplings must be at least 1, got {n_couplings}")

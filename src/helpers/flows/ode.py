@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from helpers.checks import finite
+
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
 # Dormand and Prince's fifth-order pair: doi.org/10.1016/0771-050X(80)90013-3. Nodes, stages, the
@@ -82,16 +84,6 @@ def _slope(velocity: Velocity, x: Tensor, t: Tensor) -> Tensor:
     if v.shape != x.shape:
         raise ValueError(f"velocity(x, t) must be {tuple(x.shape)}, got {tuple(v.shape)}")
     return v
-
-
-def finite(x: Tensor, what: str = "velocity(x, t)") -> Tensor:
-    """x (B, *S) itself, if it is finite; else a ValueError that names ``what`` made it so.
-
-    NaN and infinity survive every later step, so solvers look once, at the end.
-    """
-    if not x.isfinite().all():
-        raise ValueError(f"{what} must be finite, got NaN or infinity on the way")
-    return x
 
 
 @torch.no_grad()

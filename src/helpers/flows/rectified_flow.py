@@ -14,7 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from helpers.flows.ode import Velocity, check_times, euler, finite
+from helpers.checks import finite
+from helpers.flows.ode import Velocity, check_times, euler
 
 
 class Mixture(Protocol):

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.flows.ode import Velocity, check_times, finite
+from helpers.checks import finite
+from helpers.flows.ode import Velocity, check_times
 
 Score = Velocity  # the same signature: (x, t) -> like x
 Rng = torch.Generator | None

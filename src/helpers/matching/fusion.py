@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from helpers import checks
+
 
 def reciprocal_rank_fusion(
     rankings: Sequence[Tensor],
@@ -79,11 +81,7 @@ def _check_rankings(rankings: Sequence[Tensor], k: int) -> None:
     if len({len(r) for r in rankings}) != 1:
         raise ValueError(f"rankings must be of as many queries, got {[len(r) for r in rankings]}")
     total = sum(r.shape[1] for r in rankings)
-    wanted = f"k must be a whole number in 1 ... {total}"
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise ValueError(f"{wanted}, got {k!r}, a {type(k).__name__}")
-    if not 1 <= k <= total:
-        raise ValueError(f"{wanted}, got {k!r}")
+    checks.whole("k", k, 1, total)
 
 
 def _check_numbers(weights: list[float], constant: float, n: int) -> None:

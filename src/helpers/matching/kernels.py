@@ -7,6 +7,8 @@ After Xiong and others (2017, arXiv:1706.06613), K-NRM.
 import torch
 from torch import Tensor, nn
 
+from helpers import checks
+
 
 def soft_counts(cosines: Tensor, present: Tensor, centres: Tensor, widths: Tensor) -> Tensor:
     """How many words of the document lie at about each cosine, for each word of the query.
@@ -48,11 +50,7 @@ class KernelMatcher(nn.Module):
 
     def __init__(self, n_kernels: int = 11) -> None:
         super().__init__()
-        wanted = "n_kernels must be a whole number of at least 2"
-        if isinstance(n_kernels, bool) or not isinstance(n_kernels, int):
-            raise ValueError(f"{wanted}, got {n_kernels!r}, a {type(n_kernels).__name__}")
-        if n_kernels < 2:
-            raise ValueError(f"{wanted}, got {n_kernels!r}")
+        checks.whole("n_kernels", n_kernels, 2)
         spread = torch.linspace(-0.9, 0.9, n_kernels - 1) if n_kernels > 2 else torch.zeros(1)
         self.register_buffer("centres", torch.cat([spread, torch.ones(1)]))
         self.register_buffer("widths", torch.tensor([0.1] * (n_kernels - 1) + [1e-3]))

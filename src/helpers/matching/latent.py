@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from helpers import checks
+
 
 def truncated_svd(
     matrix: Tensor, dim: int, *, n_rounds: int = 6, generator: torch.Generator | None = None
@@ -22,11 +24,7 @@ def truncated_svd(
     generator : draws the subspace (V, D + 10) to begin with; the global one if None.
     """
     n, v = matrix.shape
-    wanted = f"dim must be a whole number in 1 ... {min(n, v)}"
-    if isinstance(dim, bool) or not isinstance(dim, int):
-        raise ValueError(f"{wanted}, got {dim!r}, a {type(dim).__name__}")
-    if not 1 <= dim <= min(n, v):
-        raise ValueError(f"{wanted}, got {dim!r}")
+    checks.whole("dim", dim, 1, min(n, v))
     values = matrix._values() if matrix.is_sparse else matrix
     if not bool(values.isfinite().all()):
         raise ValueError("matrix must be finite, got NaN or infinity")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers import checks
 from helpers.matching.counts import Counts
 
 BLOCKS = 32  # numbers that share a maximum while the best are looked for
@@ -121,16 +122,11 @@ class Postings:
         ------
         ValueError : no queries, or k not a whole number in 1 ... N.
         """
-        n = self.n_documents
-        if isinstance(k, bool) or not isinstance(k, int):
-            kind = type(k).__name__
-            raise ValueError(f"k must be a whole number in 1 ... {n}, got {k!r}, a {kind}")
-        if not 1 <= k <= n:
-            raise ValueError(f"k must be a whole number in 1 ... {n}, got {k!r}")
+        checks.whole("k", k, 1, self.n_documents)
         if self._matrix is not None:
             return self.scores(queries).topk(k, 1)
         _check(queries)
-        row = np.empty(-(-n // BLOCKS) * BLOCKS, self.values.numpy().dtype)
+        row = np.empty(-(-self.n_documents // BLOCKS) * BLOCKS, self.values.numpy().dtype)
         scores = np.empty((len(queries), k), row.dtype)
         ids = np.empty((len(queries), k), np.int64)
         for i, query in enumerate(queries):

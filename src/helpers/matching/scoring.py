@@ -8,6 +8,8 @@ the number is NaN.
 import torch
 from torch import Tensor
 
+from helpers import checks
+
 
 def check(ranking: Tensor, n_items: int, k: int) -> None:
     """ValueError unless ranking (Q, L) has ids from 0 to n_items - 1, none twice, and k <= L."""
@@ -17,11 +19,7 @@ def check(ranking: Tensor, n_items: int, k: int) -> None:
         raise ValueError(f"ranking must be (Q, L), got the shape {tuple(ranking.shape)}")
     if len(ranking) == 0:
         raise ValueError("ranking must be of one query at least, got none")
-    wanted = f"k must be a whole number in 1 ... {ranking.shape[1]}"
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise ValueError(f"{wanted}, got {k!r}, a {type(k).__name__}")
-    if not 1 <= k <= ranking.shape[1]:
-        raise ValueError(f"{wanted}, got {k!r}")
+    checks.whole("k", k, 1, ranking.shape[1])
     if not bool(((ranking >= 0) & (ranking < n_items)).all()):
         raise ValueError(f"ranking must hold ids from 0 to {n_items - 1}, got others")
     if bool((ranking.sort(1).values.diff(dim=1) == 0).any()):

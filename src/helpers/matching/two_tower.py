@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers import checks
+
 
 def in_batch_logits(
     users: Tensor, items: Tensor, log_q: Tensor | None = None, *, scale: float | Tensor = 1.0
@@ -95,11 +97,7 @@ class BagTower(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("n_features", n_features), ("dim", dim), ("hidden", hidden)):
-            if isinstance(value, bool) or not isinstance(value, int):
-                kind = type(value).__name__
-                raise ValueError(f"{name} must be a positive whole number, got {value!r}, a {kind}")
-            if value < 1:
-                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+            checks.whole(name, value)
         table = std * torch.empty(n_features, hidden).normal_(generator=generator)
         weight = torch.empty(dim, hidden).normal_(generator=generator) / math.sqrt(hidden)
         self.table = nn.Parameter(table)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from helpers.shop.words import CONCEPTS, STOP, noun, split
 
-N_BANDS, N_INTENTS = 4, 4  # price bands within a category; kinds of need behind a query
+N_BANDS = 4  # of prices, within a category
+N_INTENTS = 4  # kinds of need behind a query
 
 
 class Reviews(Protocol):
@@ -183,7 +184,8 @@ def _texts(words: list[Counter], spoken: list[Counter], nouns: list[str]) -> lis
 
 def _prices(category: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Log-normal prices about a class's own level, and their quarter within the class."""
-    n, n_classes = len(category), int(category.max()) + 1
+    n = len(category)
+    n_classes = int(category.max()) + 1
     centre = 3.7 + 0.4 * torch.randn(n_classes, generator=generator, dtype=torch.float64)
     price = (centre[category] + 0.5 * torch.randn(n, generator=generator).double()).exp()
     band = torch.zeros(n, dtype=torch.long)

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from helpers.checks import whole
+
 WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
@@ -40,7 +42,7 @@ def ids(limits: dict[str, int], **given: Tensor | int) -> list[Tensor]:
 def options(**given: float) -> None:
     """Refuse options of a shop that make no sense; given : by name, see `shop.Shop`."""
     for name in ("n_users", "n_brands", "n_positions", "n_queries", "n_candidates"):
-        whole(name, given[name], 1)
+        whole(name, given[name])
     if given["n_candidates"] < given["n_positions"]:
         raise ValueError(
             f"n_candidates must be at least n_positions = {given['n_positions']}, "
@@ -54,17 +56,6 @@ def options(**given: float) -> None:
             raise ValueError(f"{name} must be finite and at least 0, got {given[name]}")
     if not 0 < given["rate"] < 0.3:
         raise ValueError(f"rate must be in (0, .3), got {given['rate']}")
-
-
-def whole(name: str, n: int, least: int) -> None:
-    """Refuse n unless it is a whole number of at least `least`; name : for the message."""
-    expected = f"{name} must be a whole number, at least {least}"
-    if isinstance(n, bool):
-        raise ValueError(f"{expected}, got the truth value {n}")
-    if not isinstance(n, int):
-        raise ValueError(f"{expected}, got {n!r} of type {type(n).__name__}")
-    if n < least:
-        raise ValueError(f"{expected}, got {n}")
 
 
 def moved(part: object, device: torch.device | str) -> object:

@@ -64,7 +64,8 @@ class Log:
     def typed(self) -> list[str]:
         """What was typed, one string for each request that has its top row here."""
         top = self.position == 0
-        queries, typos = self.query[top].tolist(), self.typo[top].tolist()
+        queries = self.query[top].tolist()
+        typos = self.typo[top].tolist()
         return [mistype(self.texts[q], t) for q, t in zip(queries, typos, strict=True)]
 
     def observed(self, day: float) -> Log:

@@ -11,7 +11,9 @@ from torch import Tensor
 from helpers.shop.catalogue import N_INTENTS, Items, Queries
 from helpers.shop.words import CONCEPTS, noun
 
-N_AGES, N_DEVICES, N_CITIES = 6, 3, 20
+N_AGES = 6
+N_DEVICES = 3
+N_CITIES = 20
 
 
 @dataclass

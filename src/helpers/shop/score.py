@@ -5,9 +5,10 @@ Shapes: B rows.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from helpers.counting import auc
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,6 @@ class Bayes:
     drawn_log_loss: float
 
 
-def scored_auc(score: Tensor, positive: Tensor, negative: Tensor) -> float:
-    """Share of pairs (positive, negative) that a score orders rightly, a tie counting half.
-
-    A row that is positive with probability p and else negative has weights p and 1 - p; the result
-    is then the expected number of right pairs over that of pairs. No row makes a pair with itself.
-
-    score : (B,). positive, negative : (B,) weights, such as labels y and 1 - y.
-    """
-    _, place, count = score.unique(return_inverse=True, return_counts=True)
-    positive, negative = positive.double(), negative.double()
-    here = torch.zeros(len(count), dtype=torch.float64, device=score.device)
-    here = here.index_add(0, place, negative)
-    below = here.cumsum(0) - here
-    own = (positive * negative).sum()  # a row with itself: a tie that is no pair
-    right = (positive * (below + here / 2)[place]).sum() - own / 2
-    return (right / (positive.sum() * negative.sum() - own)).item()
-
-
 def bayes(p: Tensor, click: Tensor) -> Bayes:
     """Scores of the true click probabilities.
 
@@ -50,9 +33,9 @@ def bayes(p: Tensor, click: Tensor) -> Bayes:
     """
     p, click = p.double(), click.double()
     return Bayes(
-        auc=scored_auc(p, p, 1 - p),
+        auc=auc(p, p, 1 - p),
         log_loss=F.binary_cross_entropy(p, p).item(),
         mean=p.mean().item(),
-        drawn_auc=scored_auc(p, click, 1 - click) if 0 < click.sum() < len(click) else float("nan"),
+        drawn_auc=auc(p, click, 1 - click) if 0 < click.sum() < len(click) else float("nan"),
         drawn_log_loss=F.binary_cross_entropy(p, click).item(),
     )

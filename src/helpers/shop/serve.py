@@ -102,9 +102,11 @@ def scores_of(shop: World, policy: str | Scores) -> Callable[[Tensor, Tensor, Te
             found = torch.zeros(items.shape, dtype=torch.float64, device=items.device)
         else:
             found = policy(user, query, items)
-            if not isinstance(found, Tensor) or found.shape != items.shape:
-                got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-                raise ValueError(f"policy must give scores {tuple(items.shape)}, got {got}")
+            wanted = f"policy must give scores {tuple(items.shape)}"
+            if not isinstance(found, Tensor):
+                raise ValueError(f"{wanted}, got {type(found).__name__}")
+            if found.shape != items.shape:
+                raise ValueError(f"{wanted}, got {tuple(found.shape)}")
             if not found.isfinite().all():
                 raise ValueError("policy must give finite scores, got NaN or infinity")
         return found.double().masked_fill(shop.items.launch[items] > day[:, None], -torch.inf)
@@ -158,7 +160,8 @@ def intercept(shop: World, rate: float, generator: torch.Generator) -> float:
         above = lists.unsqueeze(1).expand(-1, shop.n_positions, -1)
         above = above.masked_fill(slot.unsqueeze(1) >= slot.unsqueeze(2), -1)
         logit = logit + context(shop, lists, slot, above)
-    low, high = -20.0, 10.0
+    low = -20.0
+    high = 10.0
     for _ in range(50):
         middle = (low + high) / 2
         below = seen(shop, logit + middle, slot).mean() < rate

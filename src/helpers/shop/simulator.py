@@ -105,7 +105,9 @@ class Shop(oracle.Oracles):
         user, query, item : (*B).
         """
         user, query, item = self.checked(user=user, query=query, item=item)
-        who, what, which = self.users, self.queries, self.items
+        who = self.users
+        what = self.queries
+        which = self.items
         columns = [user, who.age[user], who.device[user], who.city[user]]
         columns += [query, what.category[query], what.attribute[query], what.intent[query]]
         columns += [item, which.category[item], which.brand[item], which.price_band[item]]

@@ -73,22 +73,18 @@ def plant(
     pairwise, triple, drift : factors on the planted pieces. generator : draws all tables.
     """
     sizes = {"age": N_AGES, "device": N_DEVICES, "city": N_CITIES, "brand": n_brands}
-    sizes |= {
-        "category": len(items.category_names),
-        "price_band": N_BANDS,
-        "attribute": items.level.shape[1],
-    }
+    sizes |= {"category": len(items.category_names), "price_band": N_BANDS}
+    sizes |= {"attribute": items.level.shape[1]}
     sizes |= {"user": len(users.age), "query": len(queries.text)}
     first = {f: SPREAD[f] * _normal(sizes[f], generator=generator) for f in sizes}
     first["item"] = 0.5 * items.quality
     pairs = _pairs(sizes, pairwise, generator)
     signs = [_signs(k, generator) for k in (N_AGES, N_INTENTS, N_BANDS)]
-    cube = torch.einsum("a,i,p->aip", *signs)
     return Truth(
         intercept=0.0,
         first=first,
         pairs=pairs,
-        triple=1.2 * triple * cube,
+        triple=1.2 * triple * torch.einsum("a,i,p->aip", *signs),
         relevance=_relevance(items, queries),
         style=_normal(len(items.text), users.taste.shape[1], generator=generator),
         season=2

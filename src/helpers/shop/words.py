@@ -70,7 +70,8 @@ def mistype(text: str, typo: int) -> str:
     text : as meant. typo : its low two bits say what happens in the longest word (1: a key beside
     the right one, 2: a letter left out, 3: two letters swapped), the rest where and which.
     """
-    kind, draw = typo & 3, typo >> 2
+    kind = typo & 3
+    draw = typo >> 2
     word = max(text.split(), key=len, default="")
     if kind == 0 or len(word) < 4:
         return text
