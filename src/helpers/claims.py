@@ -97,7 +97,7 @@ def _circumstances(measured: Any, seed: int | None, device: Any) -> dict[str, An
 def _check(id: Any, data: Any) -> None:
     """ValueError unless a claim's id and label are in order, and the id is new."""
     if not isinstance(id, str):
-        raise ValueError(f"id must be a string, got {id!r}")
+        raise ValueError(f"id must look like 'nice-log-det', a string, got {id!r}")
     if not ID.fullmatch(id):
         raise ValueError(f"id must look like 'nice-log-det', got {id!r}")
     if data not in DATA:

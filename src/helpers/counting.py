@@ -41,14 +41,6 @@ def parameters(model: torch.nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def _each(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
-    return 2 * torch.Size(out_shape).numel()
-
-
-def _all(first: Any, *_: Any, **__: Any) -> int:
-    return 2 * torch.Size(first).numel()
-
-
 def auc(score: Tensor, positive: Tensor, negative: Tensor) -> float:
     """Share of pairs (positive, negative) that a score orders rightly, a tie counting half.
 
@@ -65,3 +57,11 @@ def auc(score: Tensor, positive: Tensor, negative: Tensor) -> float:
     own = (positive * negative).sum()  # a row with itself: a tie that is no pair
     right = (positive * (below + here / 2)[place]).sum() - own / 2
     return (right / (positive.sum() * negative.sum() - own)).item()
+
+
+def _each(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    return 2 * torch.Size(out_shape).numel()
+
+
+def _all(first: Any, *_: Any, **__: Any) -> int:
+    return 2 * torch.Size(first).numel()

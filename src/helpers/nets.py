@@ -31,9 +31,13 @@ def mlp(
     if len(sizes) < 2:
         raise ValueError(f"sizes must be two or more positive whole numbers, got {list(sizes)}")
     if any(not isinstance(n, int) for n in sizes):
-        raise ValueError(f"sizes must be ints, positive whole numbers, got {list(sizes)}")
+        raise ValueError(
+            f"sizes must be two or more positive whole numbers, as ints, got {list(sizes)}"
+        )
     if any(n < 1 for n in sizes):
-        raise ValueError(f"sizes must be above 0, positive whole numbers, got {list(sizes)}")
+        raise ValueError(
+            f"sizes must be two or more positive whole numbers, above 0, got {list(sizes)}"
+        )
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         # skip_init: the default initialisation would draw from the global generator.

@@ -194,7 +194,7 @@ def test_sizes_may_be_a_tensor():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dim": 0}, "dim must be a positive whole number, got 0"),
+        ({"dim": 0}, "dim must be a whole number of at least 1, got 0"),
         ({"dim": 2.0}, "dim must be"),
         ({"dim": 2, "std": -1.0}, "std must be >= 0"),
         ({"dim": 2, "std": math.nan}, "std must be >= 0"),

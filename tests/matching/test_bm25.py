@@ -220,7 +220,7 @@ def test_words_may_be_numbers():
         (lambda: BM25(HAND, b=math.nan), "b must"),
         (lambda: QueryLikelihood(HAND, mu=0.0), "mu must be positive"),
         (lambda: QueryLikelihood(HAND, mu=math.inf), "mu must"),
-        (lambda: BM25(HAND).search([["red"]], 5), "k must be a whole number in 1 ... 4, got 5"),
+        (lambda: BM25(HAND).search([["red"]], 5), "k must be a whole number from 1 to 4, got 5"),
         (lambda: BM25(HAND).search([["red"]], 0), "k must"),
         (lambda: BM25(HAND).search([["red"]], 1.0), "k must"),
         (lambda: BM25(HAND).search([["red"]], True), "got True, a bool"),

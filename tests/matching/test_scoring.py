@@ -64,9 +64,9 @@ def test_the_ideal_order_is_one_and_no_order_is_better():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"k": 6}, "k must be a whole number in 1 ... 5"),
+        ({"k": 6}, "k must be a whole number from 1 to 5"),
         ({"k": 0}, "k must"),
-        ({"k": 2.0}, "k must be a whole number in 1 ... 5, got 2.0, a float"),
+        ({"k": 2.0}, "k must be a whole number from 1 to 5, got 2.0, a float"),
         ({"k": True}, "got True, a bool"),
         ({"ranking": SHOWN[:0], "grades": GRADES[:0]}, "one query at least"),
         ({"ranking": SHOWN - torch.tensor([[0], [0], [1]])}, "ids from 0 to 4"),

@@ -305,7 +305,7 @@ def test_the_same_bytes_in_another_process():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n_requests": 0}, "n_requests must be a whole number, at least 1, got 0"),
+        ({"n_requests": 0}, "n_requests must be a whole number of at least 1, got 0"),
         ({"n_requests": 1.5}, "n_requests must be a whole"),
         ({"n_requests": 5, "days": 0}, "days must be"),
         ({"n_requests": 5, "first_day": -1}, "first_day must be"),

@@ -279,5 +279,5 @@ def test_bad_position(position):
 
 
 def test_bad_policy_value():
-    with pytest.raises(ValueError, match="n_requests must be a whole number, at least 2"):
+    with pytest.raises(ValueError, match="n_requests must be a whole number of at least 2"):
         small().policy_value("uniform", 1, generator=generator())

@@ -393,7 +393,7 @@ def test_the_same_shop_on_a_device():
     ("options", "said"),
     [
         ({"n_userz": 3}, "expected options among"),
-        ({"n_users": 0}, "n_users must be a whole number, at least 1, got 0"),
+        ({"n_users": 0}, "n_users must be a whole number of at least 1, got 0"),
         ({"n_brands": 2.5}, "n_brands must be a whole"),
         ({"n_positions": True}, "n_positions must be a whole"),
         ({"n_candidates": 3}, "n_candidates must be at least n_positions"),
@@ -406,7 +406,7 @@ def test_the_same_shop_on_a_device():
         ({"pairwise": math.inf}, "pairwise must be finite"),
         ({"context": -1.0}, "context must be"),
         ({"rate": 0.0}, r"rate must be in \(0, .3\)"),
-        ({"seed": -1}, "seed must be a whole number, at least 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_bad_options(options, said):
