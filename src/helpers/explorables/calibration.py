@@ -66,7 +66,7 @@ class Calibration:
         order = np.argsort(u, kind="stable")
         pack = Pack()
         self.fitted = _fitted(u, y)
-        meta = _packed(pack, u, y, p, bid) | {
+        meta = _packed(pack, order, u, y, p, bid) | {
             "slopes": SLOPES,
             "offsets": OFFSETS,
             "bins": BINS,
@@ -113,10 +113,14 @@ def _arrays(logits: Tensor, labels: Tensor, truth: Tensor, rival: Tensor) -> lis
 
 
 def _packed(
-    pack: Pack, u: np.ndarray, y: np.ndarray, p: np.ndarray, bid: np.ndarray
+    pack: Pack,
+    order: np.ndarray,
+    u: np.ndarray,
+    y: np.ndarray,
+    p: np.ndarray,
+    bid: np.ndarray,
 ) -> dict[str, int]:
-    """Pack the arrays (N,), log-odds rising; truth and bids on logarithmic scales."""
-    order = np.argsort(u, kind="stable")
+    """Pack the arrays (N,) in this order; truth and bids on logarithmic scales."""
     return {
         "logits": pack.moving("logits", u[order], ("N",), "logits", (0,)),
         "truth": pack.moving("truth", np.log(p / (1 - p))[order], ("N",), "truth", ()),

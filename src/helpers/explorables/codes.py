@@ -92,8 +92,7 @@ class Codes:
             caption=caption,
             also=("stage",),
         )
-        cells = [f"{4**b} cells of {2 * 2**b}" for b in widths]
-        self._said = ", ".join([f"{len(x)} {noun}s", *cells])
+        self._said = _said(len(x), noun, widths)
         self.n_bytes = len(self._html.encode())
         self.error = meta["step"] / 2
 
@@ -141,6 +140,12 @@ def _level(widths: list[int], bits: int | None) -> int:
     if bits not in widths:
         raise ValueError(f"bits must be one of {widths}, got {bits}")
     return widths.index(bits)
+
+
+def _said(n: int, noun: str, widths: list[int]) -> str:
+    """How many points there are, and what the codebooks make of them."""
+    cells = [f"{4**b} cells of {2 * 2**b}" for b in widths]
+    return ", ".join([f"{n} {noun}s", *cells])
 
 
 def _packed(pack: Pack, rows: np.ndarray) -> dict:

@@ -76,19 +76,10 @@ class Field:
         _check(std, times, kind, n_cells, seconds)
         first, last = map(float, times)
         area = box(extent)
-        meta = {
-            "means": means.tolist(),
-            "weights": (weights / weights.sum()).tolist(),
-            "std": float(std),
-            "kind": kind,
-            "times": [first, last],
-            "extent": area,
-            "drops": [_drop(given, area, first, last) for given in drops],
-            "clock": clock,
-            "label": LABELS[kind],
-            "cells": n_cells,
-            "seconds": seconds or 6,
-        }
+        meta = {"means": means.tolist(), "weights": (weights / weights.sum()).tolist()}
+        meta |= {"std": float(std), "kind": kind, "times": [first, last], "extent": area}
+        meta |= {"drops": [_drop(given, area, first, last) for given in drops]}
+        meta |= {"clock": clock, "label": LABELS[kind], "cells": n_cells, "seconds": seconds or 6}
         self._html = page(
             "field",
             meta,
