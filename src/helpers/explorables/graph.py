@@ -95,7 +95,7 @@ class Graph:
 def _check(n: int, k: int, efs: Sequence[int], ef: int) -> None:
     """Refuse what does not go with n points, and widths that do not rise."""
     if n > MOST:
-        raise ValueError(f"points must be at least k to {MOST}, got {n}")
+        raise ValueError(f"points must be 1 to {MOST}, got {n}")
     if not 1 <= k <= n:
         raise ValueError(f"points must be k or more, and k 1 or more, got {n} and k = {k}")
     widths = [int(width) for width in efs]
