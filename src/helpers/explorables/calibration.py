@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from helpers.ctr.calibration import platt
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import COLOURS, sheet
 
-SLOPES, OFFSETS, BINS = (0.2, 3.2, 0.02), (-6.0, 6.0, 0.05), (2, 60)  # low, high, step
+SLOPES = (0.2, 3.2, 0.02)  # low, high, step
+OFFSETS = (-6.0, 6.0, 0.05)  # low, high, step
+BINS = (2, 60)  # low, high
 
 
 class Calibration:
@@ -57,34 +59,14 @@ class Calibration:
         caption: str,
         n_bins: int = 12,
     ) -> None:
-        if not caption.strip():
-            raise ValueError("caption must not be empty")
+        filled(caption=caption.strip())
         if not BINS[0] <= n_bins <= BINS[1]:
             raise ValueError(f"n_bins must be {BINS[0]} to {BINS[1]}, got {n_bins}")
-        u = checked("logits", logits, ("N",))
-        p = checked("truth", truth, (len(u),))
-        bid = checked("rival", rival, (len(u),))
-        y = checked("labels", labels, (len(u),), at_least=0)
-        if p.min() <= 0 or p.max() >= 1:
-            raise ValueError(f"truth must be in (0, 1), got {p.min():g} to {p.max():g}")
-        if bid.min() <= 0 or not (p > bid).any():
-            raise ValueError("rival must be positive, and somewhere below the truth")
-        if set(np.unique(y)) != {0, 1}:
-            raise ValueError(f"labels must be 0 and 1, both of them, got {np.unique(y)[:5]}")
+        u, y, p, bid = _arrays(logits, labels, truth, rival)
         order = np.argsort(u, kind="stable")
         pack = Pack()
-        moved = {
-            "logits": pack.moving("logits", u[order], ("N",), "logits", (0,)),
-            "truth": pack.moving("truth", np.log(p / (1 - p))[order], ("N",), "truth", ()),
-            "rival": pack.moving("rival", np.log(bid)[order], ("N",), "rival", ()),
-            "labels": pack.labels(y[order], len(u), [0, 1], "labels"),
-        }
-        a, b = platt(torch.as_tensor(u), torch.as_tensor(y), smooth=True)
-        self.fitted = tuple(
-            min(max(low + step * round((x - low) / step), low), high)
-            for x, (low, high, step) in ((a, SLOPES), (b, OFFSETS))
-        )
-        meta = moved | {
+        self.fitted = _fitted(u, y)
+        meta = _packed(pack, order, u, y, p, bid) | {
             "slopes": SLOPES,
             "offsets": OFFSETS,
             "bins": BINS,
@@ -102,7 +84,7 @@ class Calibration:
         )
         self._said = f"{len(u)} impressions, {int(y.sum())} clicks"
         self.n_bytes = len(self._html.encode())
-        self.error = max(pack.specs[moved[k]]["step"] / 2 for k in ("logits", "truth", "rival"))
+        self.error = pack.error()
 
     def _repr_html_(self) -> str:
         return self._html
@@ -111,9 +93,56 @@ class Calibration:
         return f"Calibration: {self._said}; {self.n_bytes / 1000:.1f} KB"
 
 
+def _arrays(logits: Tensor, labels: Tensor, truth: Tensor, rival: Tensor) -> list[np.ndarray]:
+    """The same as arrays (N,), if they are what the figure can show."""
+    u = checked("logits", logits, ("N",))
+    p = checked("truth", truth, (len(u),))
+    bid = checked("rival", rival, (len(u),))
+    y = checked("labels", labels, (len(u),), at_least=0)
+    if p.min() <= 0:
+        raise ValueError(f"truth must be in (0, 1), got {p.min():g}")
+    if p.max() >= 1:
+        raise ValueError(f"truth must be in (0, 1), got {p.max():g}")
+    if bid.min() <= 0:
+        raise ValueError(f"rival must be positive, got {bid.min():g}")
+    if not (p > bid).any():
+        raise ValueError("rival must be somewhere below the truth, got no such bid")
+    if set(np.unique(y)) != {0, 1}:
+        raise ValueError(f"labels must be 0 and 1, both of them, got {np.unique(y)[:5]}")
+    return [u, y, p, bid]
+
+
+def _packed(
+    pack: Pack,
+    order: np.ndarray,
+    u: np.ndarray,
+    y: np.ndarray,
+    p: np.ndarray,
+    bid: np.ndarray,
+) -> dict[str, int]:
+    """Pack the arrays (N,) in this order; truth and bids on logarithmic scales."""
+    return {
+        "logits": pack.moving("logits", u[order], ("N",), "logits", (0,)),
+        "truth": pack.moving("truth", np.log(p / (1 - p))[order], ("N",), "truth", ()),
+        "rival": pack.moving("rival", np.log(bid)[order], ("N",), "rival", ()),
+        "labels": pack.labels(y[order], len(u), [0, 1], "labels"),
+    }
+
+
+def _fitted(u: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
+    """(slope, offset) of the least log loss, on the sliders' grid."""
+    a, b = platt(torch.as_tensor(u), torch.as_tensor(y), smooth=True)
+    return tuple(
+        min(max(low + step * round((x - low) / step), low), high)
+        for x, (low, high, step) in ((a, SLOPES), (b, OFFSETS))
+    )
+
+
 def _still(u: np.ndarray, y: np.ndarray, n_bins: int) -> str:
     """The diagram of the model as it is, u rising, root axes from 0 to 1, as a small SVG."""
-    side, x, top = 300, 70, 30
+    side = 300
+    x = 70
+    top = 30
     cuts = np.linspace(0, len(u), n_bins + 1).astype(int)
     cuts = np.append(np.searchsorted(u, u[cuts[:-1]]), len(u))  # equal ones stay in one bin
     points = [

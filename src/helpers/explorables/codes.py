@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import COLOURS, raster, sheet
 
-FEWEST, MOST = 20, 400  # points: the lists want some, the pictures not too many
+FEWEST = 20  # points: the lists want some
+MOST = 400  # points: the pictures want not too many
 LEVELS = 2**24 - 1  # coordinates in three bytes: with fewer, a point near a border changes its code
 BITS = 4  # a part, at most: with more, centres and squares are too small to be tapped
 
@@ -69,67 +70,92 @@ class Codes:
         titles: tuple[str, str] = ("part 1", "part 2"),
     ) -> None:
         x = checked("points", points, ("N", 4))
-        if not (caption.strip() and noun.strip() and queries):
-            raise ValueError("caption, noun and queries must not be empty")
-        if not FEWEST <= len(x) <= MOST:
-            raise ValueError(f"points must be {FEWEST} to {MOST}, got {len(x)}")
-        if len(names) != len(x):
-            raise ValueError(f"names must be one for each of {len(x)} points, got {len(names)}")
-        if len(titles) != 2:
-            raise ValueError(f"titles must be one for each of 2 parts, got {len(titles)}")
-        if not 0 <= point < len(x) or not 1 <= k <= len(x):
-            raise ValueError(f"point and k must be within {len(x)} points, got {point} and {k}")
-        tables = [checked(f"books[{i}]", book, (2, "K", 2)) for i, book in enumerate(books)]
+        filled(caption=caption.strip(), noun=noun.strip(), queries=queries)
+        _check(len(x), names, titles, point, k)
+        tables = _tables(books)
         widths = [table.shape[1].bit_length() - 1 for table in tables]
-        sizes = [table.shape[1] for table in tables]
-        if [2**b for b in widths] != sizes or sorted({*widths} - {0}) != widths or not widths:
-            raise ValueError(f"books must have 2, 4, 8, ... centres, rising, got {sizes}")
-        if widths[-1] > BITS:
-            raise ValueError(f"books must have at most {2**BITS} centres a part, got {sizes}")
-        bits = widths[-1] if bits is None else bits
-        if bits not in widths:
-            raise ValueError(f"bits must be one of {widths}, got {bits}")
+        level = _level(widths, bits)
         asked = np.stack([checked(f"queries[{q!r}]", at, (4,)) for q, at in queries.items()])
         rows = np.concatenate([x, *(t.swapaxes(0, 1).reshape(-1, 4) for t in tables), asked])
-        low, step = rows.min(), max(np.ptp(rows) / LEVELS, 1e-12)
-        whole = np.rint((rows - low) / step).astype(int)
-        planes = np.stack([whole >> 16, whole >> 8 & 255, whole & 255]).ravel()
-        pack = Pack()
         reach = float(f"{1.06 * np.abs(rows).max() or 1.0:.6g}")
-        meta = {
-            "rows": pack.labels(planes, planes.size, list(range(256)), "coordinates"),
-            "low": float(low),
-            "step": float(step),
-            "bits": widths,
-            "level": widths.index(bits),
-            "point": int(point),
-            "k": int(k),
-            "reach": reach,
-            "noun": noun,
-            "names": list(names),
-            "asked": list(queries),
-            "titles": list(titles),
-        }
-        book = tables[meta["level"]]
+        pack = Pack()
+        meta = _packed(pack, rows) | {"bits": widths, "level": level}
+        meta |= {"point": int(point), "k": int(k), "reach": reach, "noun": noun}
+        meta |= {"names": list(names), "asked": list(queries), "titles": list(titles)}
         self._html = page(
             "codes",
             meta,
             pack,
-            still=_still(x.reshape(-1, 2, 2), book, asked[0].reshape(2, 2), reach, titles),
+            still=_still(x.reshape(-1, 2, 2), tables[level], asked[0].reshape(2, 2), reach, titles),
             alt="Two panels of points, each cut into the regions of its centres, and the square of "
             "all pairs of a region and a region, darker where nearer to the query, the star.",
             caption=caption,
             also=("stage",),
         )
-        self._said = f"{len(x)} {noun}s, " + ", ".join(f"{s * s} cells of {2 * s}" for s in sizes)
+        self._said = _said(len(x), noun, widths)
         self.n_bytes = len(self._html.encode())
-        self.error = float(step) / 2
+        self.error = meta["step"] / 2
 
     def _repr_html_(self) -> str:
         return self._html
 
     def __repr__(self) -> str:
         return f"Codes: {self._said} centres; {self.n_bytes / 1000:.1f} KB"
+
+
+def _check(n: int, names: Sequence[str], titles: Sequence[str], point: int, k: int) -> None:
+    """Refuse what does not go with n points of two parts."""
+    if not FEWEST <= n <= MOST:
+        raise ValueError(f"points must be {FEWEST} to {MOST}, got {n}")
+    if len(names) != n:
+        raise ValueError(f"names must be one for each of {n} points, got {len(names)}")
+    if len(titles) != 2:
+        raise ValueError(f"titles must be one for each of 2 parts, got {len(titles)}")
+    if not 0 <= point < n:
+        raise ValueError(f"point must be within {n} points, got {point}")
+    if not 1 <= k <= n:
+        raise ValueError(
+            f"k must be 1 or more, and point and k within {n} points, got {point} and {k}"
+        )
+
+
+def _tables(books: Sequence[Tensor]) -> list[np.ndarray]:
+    """The codebooks (2, K, 2), if their K are powers of 2, rising, and not too large."""
+    tables = [checked(f"books[{i}]", book, (2, "K", 2)) for i, book in enumerate(books)]
+    sizes = [table.shape[1] for table in tables]
+    if not sizes:
+        raise ValueError(f"books must be some, of 2, 4, 8, ... centres, rising, got {sizes}")
+    if not {*sizes} <= {2**b for b in range(1, max(sizes).bit_length())}:
+        raise ValueError(f"books must have 2, 4, 8, ... centres, rising, got {sizes}")
+    if sorted({*sizes}) != sizes:
+        raise ValueError(f"books must be rising, got {sizes}")
+    if sizes[-1] > 2**BITS:
+        raise ValueError(f"books must have at most {2**BITS} centres a part, got {sizes}")
+    return tables
+
+
+def _level(widths: list[int], bits: int | None) -> int:
+    """Number of the codebook that is shown at first."""
+    bits = widths[-1] if bits is None else bits
+    if bits not in widths:
+        raise ValueError(f"bits must be one of {widths}, got {bits}")
+    return widths.index(bits)
+
+
+def _said(n: int, noun: str, widths: list[int]) -> str:
+    """How many points there are, and what the codebooks make of them."""
+    cells = [f"{4**b} cells of {2 * 2**b}" for b in widths]
+    return ", ".join([f"{n} {noun}s", *cells])
+
+
+def _packed(pack: Pack, rows: np.ndarray) -> dict:
+    """Pack coordinates (R, 4), each in three bytes; says how they are to be read."""
+    low = rows.min()
+    step = max(np.ptp(rows) / LEVELS, 1e-12)
+    whole = np.rint((rows - low) / step).astype(int)
+    planes = np.stack([whole >> 16, whole >> 8 & 255, whole & 255]).ravel()
+    number = pack.labels(planes, planes.size, list(range(256)), "coordinates")
+    return {"rows": number, "low": float(low), "step": float(step)}
 
 
 def region(book: np.ndarray, one: int, reach: float) -> np.ndarray:
@@ -140,7 +166,8 @@ def region(book: np.ndarray, one: int, reach: float) -> np.ndarray:
         over = corners @ (other - book[one]) - (other @ other - book[one] @ book[one]) / 2
         kept = []
         for i in range(len(corners)):
-            a, b = over[i - 1], over[i]
+            a = over[i - 1]
+            b = over[i]
             if (a > 0) != (b > 0):
                 kept.append(corners[i - 1] + a / (a - b) * (corners[i] - corners[i - 1]))
             if b <= 0:

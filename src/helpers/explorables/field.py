@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import raster, sheet
 from helpers.plane import box
 
@@ -71,44 +71,15 @@ class Field:
         means = checked("means", means, ("K", 2))
         if len(means) > MOST:
             raise ValueError(f"means must be at most {MOST}, got {len(means)}")
-        if weights is None:
-            weights = np.full(len(means), 1 / len(means))
-        weights = checked("weights", weights, (len(means),))
-        if weights.min() <= 0 or abs(weights.sum() - 1) > 1e-5:
-            raise ValueError(f"weights must be positive and sum to 1, got {weights}")
-        if not 0 < float(std) < math.inf:
-            raise ValueError(f"std must be positive and finite, got {std}")
+        weights = _weights(weights, len(means))
+        filled(caption=caption.strip(), clock=clock.strip())
+        _check(std, times, kind, n_cells, seconds)
         first, last = map(float, times)
-        if not 0 <= first < last < math.inf:
-            raise ValueError(f"times must be 0 <= first < last, got {times}")
-        if kind not in LABELS:
-            raise ValueError(f"kind must be one of {list(LABELS)}, got {kind!r}")
-        if not caption.strip() or not clock.strip():
-            raise ValueError("caption and clock must not be empty")
-        if not (isinstance(n_cells, int) and 8 <= n_cells <= 96):
-            raise ValueError(f"n_cells must be a whole number from 8 to 96, got {n_cells}")
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"seconds must be positive, got {seconds}")
-        x0, x1, y0, y1 = area = box(extent)
-        dropped = []
-        for given in drops:
-            x, y, t = (*map(float, given), first)[:3] if len(given) in (2, 3) else (math.nan,) * 3
-            if not (x0 <= x <= x1 and y0 <= y <= y1 and first <= t <= last):
-                raise ValueError(f"drops must be (x, y) or (x, y, t) that are seen, got {given}")
-            dropped.append([x, y, t])
-        meta = {
-            "means": means.tolist(),
-            "weights": (weights / weights.sum()).tolist(),
-            "std": float(std),
-            "kind": kind,
-            "times": [first, last],
-            "extent": area,
-            "drops": dropped,
-            "clock": clock,
-            "label": LABELS[kind],
-            "cells": n_cells,
-            "seconds": seconds or 6,
-        }
+        area = box(extent)
+        meta = {"means": means.tolist(), "weights": (weights / weights.sum()).tolist()}
+        meta |= {"std": float(std), "kind": kind, "times": [first, last], "extent": area}
+        meta |= {"drops": [_drop(given, area, first, last) for given in drops]}
+        meta |= {"clock": clock, "label": LABELS[kind], "cells": n_cells, "seconds": seconds or 6}
         self._html = page(
             "field",
             meta,
@@ -128,18 +99,63 @@ class Field:
         return f"Field: {self._said}; {self.n_bytes / 1000:.1f} KB"
 
 
+def _weights(weights: Tensor | None, n: int) -> np.ndarray:
+    """Weights (K,) of n components, equal where none are given."""
+    array = checked("weights", np.full(n, 1 / n) if weights is None else weights, (n,))
+    if array.min() <= 0:
+        raise ValueError(f"weights must be positive and sum to 1, got a weight {array.min():g}")
+    if abs(array.sum() - 1) > 1e-5:
+        raise ValueError(f"weights must sum to 1, got {array.sum():g}")
+    return array
+
+
+def _check(
+    std: float, times: tuple[float, float], kind: str, n_cells: int, seconds: float | None
+) -> None:
+    """Refuse numbers that are out of range, and an unknown kind."""
+    if not 0 < float(std) < math.inf:
+        raise ValueError(f"std must be positive and finite, got {std}")
+    first, last = map(float, times)
+    if not 0 <= first < last < math.inf:
+        raise ValueError(f"times must be 0 <= first < last, got {times}")
+    if kind not in LABELS:
+        raise ValueError(f"kind must be one of {list(LABELS)}, got {kind!r}")
+    if not isinstance(n_cells, int):
+        raise ValueError(f"n_cells must be a whole number, got {n_cells}")
+    if not 8 <= n_cells <= 96:
+        raise ValueError(f"n_cells must be from 8 to 96, got {n_cells}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+
+
+def _drop(given: Sequence[float], area: Sequence[float], first: float, last: float) -> list[float]:
+    """[x, y, t] of a particle, dropped at the first time if no other is given."""
+    if len(given) not in (2, 3):
+        raise ValueError(f"drops must be (x, y) or (x, y, t), to be seen, got {given}")
+    x, y, t = (*map(float, given), first)[:3]
+    x0, x1, y0, y1 = area
+    if not (x0 <= x <= x1 and y0 <= y <= y1):
+        raise ValueError(f"drops must be within the extent, to be seen, got {given}")
+    if not first <= t <= last:
+        raise ValueError(f"drops must be within the times, to be seen, got {given}")
+    return [x, y, t]
+
+
 def _still(meta: dict) -> str:
     """The density at three times as a small SVG."""
     x0, x1, y0, y1 = meta["extent"]
-    size, parts = (250, round(250 * (y1 - y0) / (x1 - x0))), []
-    means, root = np.array(meta["means"]), meta["kind"] == "heat"
+    size = (250, round(250 * (y1 - y0) / (x1 - x0)))
+    means = np.array(meta["means"])
+    root = meta["kind"] == "heat"
+    parts = []
     first, last = (math.sqrt(t) if root else t for t in meta["times"])
     for i, share in enumerate((0, 0.5, 1)):
         rho = first + (last - first) * share
         variance = meta["std"] ** 2 + rho**2
         n = 48
         at = (np.arange(n) + 0.5) / n
-        xs, ys = x0 + (x1 - x0) * at, y0 + (y1 - y0) * at
+        xs = x0 + (x1 - x0) * at
+        ys = y0 + (y1 - y0) * at
         p = sum(
             w * np.exp(-((xs - a) ** 2 + (ys[:, None] - b) ** 2) / (2 * variance))
             for w, (a, b) in zip(meta["weights"], means, strict=True)

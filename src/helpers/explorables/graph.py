@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import COLOURS, sheet
 from helpers.plane import box
 
@@ -61,47 +61,17 @@ class Graph:
     ) -> None:
         xy = checked("points", points, ("N", 2))
         n = len(xy)
-        if not caption.strip() or not layers:
-            raise ValueError("caption and layers must not be empty")
-        if n > MOST or not 1 <= k <= n:
-            raise ValueError(f"points must be k = {k} to {MOST}, got {n}")
+        filled(caption=caption.strip(), layers=layers)
+        _check(n, k, efs, ef)
         widths = [int(width) for width in efs]
-        if not widths or widths[0] < 1 or sorted(set(widths)) != widths or ef not in widths:
-            raise ValueError(f"efs must rise from 1 or more and hold ef = {ef}, got {list(efs)}")
         start = checked("query", query, (2,))
         pack = Pack()
         place = pack.moving("points", xy[None], ("K", "N", 2), "points", ())
-        inside, listed = set(range(n)), []
-        for level, (ids, links) in enumerate(layers):
-            here = checked(f"ids of layer {level}", ids, ("n",)).astype(int).tolist()
-            table = checked(f"links of layer {level}", links, (len(here), "L")).astype(int)
-            if len(set(here)) != len(here) or not set(here) <= inside:
-                raise ValueError(f"layer {level} must hold some of the layer below it, each once")
-            if not set(np.unique(table).tolist()) <= set(here) | {-1}:
-                raise ValueError(f"links of layer {level} must stay in it")
-            inside = set(here)
-            flat = np.where(table < 0, n, table).ravel()
-            own = list(range(n + 1))
-            listed.append(
-                {
-                    "ids": pack.labels(here, len(here), own, "ids"),
-                    "links": pack.labels(flat, flat.size, own, "links"),
-                    "width": table.shape[1],
-                }
-            )
-        if len(layers[0][0]) != n or entry not in inside:
-            raise ValueError(f"layer 0 must hold all {n}, the top layer entry {entry}, got others")
+        listed = _packed(pack, layers, n, entry)
         reach = 1.08 * np.abs(xy).max() or 1.0
-        meta = {
-            "extent": box(float(f"{reach:.6g}")),
-            "points": place,
-            "layers": listed,
-            "entry": int(entry),
-            "query": [float(f"{v:.6g}") for v in start],
-            "efs": widths,
-            "ef": widths.index(ef),
-            "k": k,
-        }
+        meta = {"extent": box(float(f"{reach:.6g}")), "points": place, "layers": listed}
+        meta |= {"entry": int(entry), "query": [float(f"{v:.6g}") for v in start]}
+        meta |= {"efs": widths, "ef": widths.index(ef), "k": k}
         self._html = page(
             "graph",
             meta,
@@ -113,13 +83,64 @@ class Graph:
         )
         self._said = f"{n} points in {len(layers)} layers"
         self.n_bytes = len(self._html.encode())
-        self.error = pack.specs[place]["step"] / 2
+        self.error = pack.error()
 
     def _repr_html_(self) -> str:
         return self._html
 
     def __repr__(self) -> str:
         return f"Graph: {self._said}; {self.n_bytes / 1000:.1f} KB"
+
+
+def _check(n: int, k: int, efs: Sequence[int], ef: int) -> None:
+    """Refuse what does not go with n points, and widths that do not rise."""
+    if n > MOST:
+        raise ValueError(f"points must be 1 to {MOST}, got {n}")
+    if not 1 <= k <= n:
+        raise ValueError(f"points must be k or more, and k 1 or more, got {n} and k = {k}")
+    widths = [int(width) for width in efs]
+    filled(efs=widths)
+    if widths[0] < 1:
+        raise ValueError(f"efs must rise from 1 or more, got {list(efs)}")
+    if sorted(set(widths)) != widths:
+        raise ValueError(f"efs must rise, got {list(efs)}")
+    if ef not in widths:
+        raise ValueError(f"efs must hold ef = {ef}, got {list(efs)}")
+
+
+def _packed(pack: Pack, layers: Sequence[tuple[Tensor, Tensor]], n: int, entry: int) -> list[dict]:
+    """Pack every layer of a graph of n points: each holds some of the layer below it."""
+    inside = set(range(n))
+    listed = []
+    own = list(range(n + 1))
+    for level, (ids, links) in enumerate(layers):
+        here = checked(f"ids of layer {level}", ids, ("n",)).astype(int).tolist()
+        table = checked(f"links of layer {level}", links, (len(here), "L")).astype(int)
+        _check_layer(level, here, table, inside)
+        inside = set(here)
+        flat = np.where(table < 0, n, table).ravel()
+        listed.append(
+            {
+                "ids": pack.labels(here, len(here), own, "ids"),
+                "links": pack.labels(flat, flat.size, own, "links"),
+                "width": table.shape[1],
+            }
+        )
+    if len(layers[0][0]) != n:
+        raise ValueError(f"layer 0 must hold all {n}, got {len(layers[0][0])}")
+    if entry not in inside:
+        raise ValueError(f"entry must be in the top layer, got outside the top layer entry {entry}")
+    return listed
+
+
+def _check_layer(level: int, here: list[int], table: np.ndarray, below: set[int]) -> None:
+    """Refuse ids that repeat or are not in the layer below, and links (n, L) that leave."""
+    if len(set(here)) != len(here):
+        raise ValueError(f"layer {level} must hold its points each once, got some again")
+    if not set(here) <= below:
+        raise ValueError(f"layer {level} must hold some of the layer below it, got others")
+    if not set(np.unique(table).tolist()) <= set(here) | {-1}:
+        raise ValueError(f"links of layer {level} must stay in it")
 
 
 def _still(xy: np.ndarray, layers: Sequence, query: np.ndarray, reach: float) -> str:
@@ -130,7 +151,8 @@ def _still(xy: np.ndarray, layers: Sequence, query: np.ndarray, reach: float) ->
 
     parts = []
     for i, (ids, links) in enumerate(reversed(layers)):
-        lines, dots = "", ""
+        lines = ""
+        dots = ""
         for one, row in zip(np.asarray(ids).tolist(), np.asarray(links).tolist(), strict=True):
             x, y = spot(xy[one])
             dots += f"M{x} {y}h0"
@@ -139,7 +161,8 @@ def _still(xy: np.ndarray, layers: Sequence, query: np.ndarray, reach: float) ->
                     a, b = spot(xy[other])
                     lines += f"M{x} {y}L{a} {b}"
         x, y = spot(query)
-        left, top = 270 * (i % 3) + 10, 285 * (i // 3) + 30
+        left = 270 * (i % 3) + 10
+        top = 285 * (i // 3) + 30
         parts.append(
             f"<text x='{left + 125}' y='{top - 8}'>layer {len(layers) - 1 - i}</text>"
             f"<svg x='{left}' y='{top}' width='250' height='250'>"

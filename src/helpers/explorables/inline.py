@@ -37,8 +37,10 @@ def checked(name: str, value: object, shape: tuple, *, at_least: float | None = 
     fits = array.ndim == len(shape) and all(
         isinstance(want, str) or got == want for got, want in zip(array.shape, shape, strict=True)
     )
-    if not fits or array.size == 0:
-        wanted = ", ".join(map(str, shape))
+    wanted = ", ".join(map(str, shape))
+    if not fits:
+        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
+    if array.size == 0:
         raise ValueError(f"{name} must have shape ({wanted}), not empty, got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(
@@ -47,6 +49,19 @@ def checked(name: str, value: object, shape: tuple, *, at_least: float | None = 
     if at_least is not None and array.min() < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {array.min()}")
     return array
+
+
+def filled(**given: object) -> None:
+    """Refuse what is empty.
+
+    Raises
+    ------
+    ValueError
+        Something given is empty; says what.
+    """
+    for name, value in given.items():
+        if not value:
+            raise ValueError(f"{name} must not be empty")
 
 
 class Pack:
@@ -84,8 +99,11 @@ class Pack:
     def labels(self, value: object, n: int, own: list[int], name: str) -> int:
         """Whole numbers (n,), each stored as the entry of ``own`` that it stands for."""
         array = checked(name, value, (n,), at_least=0)
-        if array.max() >= len(own) or (array % 1).any():
+        if array.max() >= len(own):
             raise ValueError(f"{name} must be whole and below {len(own)}, got {array.max():g}")
+        broken = array[array % 1 > 0]
+        if broken.size:
+            raise ValueError(f"{name} must be whole, got {broken[0]:g}")
         array = np.array(own)[array.astype(int)]
         return self._store("labels", value, array, {"shape": array.shape, "diffs": ()}, array)
 
@@ -118,6 +136,10 @@ class Pack:
         zigzag = np.where(whole < 0, -2 * whole - 1, 2 * whole)
         spec = {"shape": whole.shape, "low": low, "step": step, "diffs": along}
         return self._store(what, value, array, spec, zigzag & 255, zigzag >> 8)
+
+    def error(self) -> float:
+        """Largest difference between a coordinate given and the one stored."""
+        return max(spec["step"] / 2 for spec in self.specs if "step" in spec)
 
     def text(self) -> tuple[str, int]:
         """All of it, four bytes in five signs of ASCII, and the number of bytes; ends the stream.
@@ -159,26 +181,37 @@ def page(
     ValueError
         It would be longer than ``LIMIT`` bytes; says what takes how much.
     """
-    text, size = pack.text()
-    data = meta | {"arrays": pack.specs, "bytes": text, "size": size}
-    data = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    data = _data(meta, pack)
     picture = "data:image/svg+xml," + quote(still, safe=" ='/:,()")
-    style, script = (
-        "".join(_lean(f"{name}.{end}") for name in ("base", *also, kind)) for end in ("css", "js")
-    )
+    names = ("base", *also, kind)
+    style = "".join(_lean(f"{name}.css") for name in names)
+    script = "".join(_lean(f"{name}.js") for name in names)
     text = (
         f'<figure class="fr-explorable" data-kind="{kind}">\n'
         f'<img class="fr-still" alt="{html.escape(alt)}" src="{picture}">\n'
         f"<figcaption>{html.escape(caption)}</figcaption>\n"
-        f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script>\n'
+        f'<script type="application/json">{data}</script>\n'
         f"</figure>\n<style>\n{style}</style>\n<script>(() => {{\n{script}}})();</script>\n"
     )
-    if len(text.encode()) > LIMIT:
-        sizes = pack.sizes | {"still": len(picture), "script": len(style) + len(script)}
+    sizes = pack.sizes | {"still": len(picture), "script": len(style) + len(script)}
+    _check_length(len(text.encode()), sizes)
+    return text
+
+
+def _data(meta: dict, pack: Pack) -> str:
+    """What the script reads, as JSON in which no tag can begin."""
+    text, size = pack.text()
+    data = meta | {"arrays": pack.specs, "bytes": text, "size": size}
+    plain = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    return plain.replace("<", chr(92) + "u003c")
+
+
+def _check_length(n_bytes: int, sizes: dict[str, int]) -> None:
+    """Refuse more than ``LIMIT`` bytes; ``sizes`` says what takes how much."""
+    if n_bytes > LIMIT:
         parts = ", ".join(f"{what} {size / 1000:.1f} KB" for what, size in sizes.items())
         raise ValueError(
             f"explorable must be at most {LIMIT / 1000:.0f} KB of HTML, got "
-            f"{len(text.encode()) / 1000:.1f} KB ({parts}): show fewer particles, frames, levels, "
+            f"{n_bytes / 1000:.1f} KB ({parts}): show fewer particles, frames, levels, "
             "grid points or heat cells"
         )
-    return text

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import sheet
 
 MOST = 60  # rows or columns
@@ -63,42 +63,18 @@ class Matrix:
         truth = checked("planted", planted, ("R", "C"))
         if max(truth.shape) > MOST:
             raise ValueError(f"planted must be at most {MOST} x {MOST}, got {truth.shape}")
-        if not learned or not all((caption.strip(), knob, kinds, *sides, *titles)):
-            raise ValueError("learned, caption, sides, knob, kinds and titles must not be empty")
-        named = [list(map(str, levels)) for levels in learned.values()]
-        if len(named[0]) < 2 or any(names != named[0] for names in named):
-            raise ValueError(f"learned must have the same levels, two or more, got {named}")
-        if not 0 <= level < len(named[0]):
-            raise ValueError(f"level must be 0 to {len(named[0]) - 1}, got {level}")
-        marks = checked("seen", seen, truth.shape, at_least=0)
-        if not np.isin(marks, (0, 1)).all() or marks.min() == marks.max():
-            raise ValueError("seen must hold 0 and 1, and both of them")
-        pack, shape = Pack(), truth.shape
-        meta = {
-            "size": list(shape),
-            "planted": pack.moving("planted", planted, shape, "planted", ()),
-            "runs": [
-                [
-                    pack.moving("learned", m, shape, f"learned[{name!r}][{at!r}]", ())
-                    for at, m in levels.items()
-                ]
-                for name, levels in learned.items()
-            ],
-            "seen": pack.labels(marks.reshape(-1), truth.size, [0, 1], "seen"),
-            "names": list(map(str, learned)),
-            "levels": named[0],
-            "sides": list(sides),
-            "knob": knob,
-            "kinds": kinds,
-            "level": level,
-            "titles": list(titles),
-        }
-        meta["most"] = float(f"{max(np.abs(truth).max(), 1e-9):.6g}")
-        self.error = max(spec["step"] / 2 for spec in pack.specs if "step" in spec)
+        filled(learned=learned, caption=caption.strip(), knob=knob, kinds=kinds)
+        filled(sides=all(sides), titles=all(titles))
+        names = _levels(learned, level)
+        pack = Pack()
+        meta = _packed(pack, truth, planted, learned, seen)
+        meta |= {"names": list(map(str, learned)), "levels": names, "sides": list(sides)}
+        meta |= {"knob": knob, "kinds": kinds, "level": level, "titles": list(titles)}
+        meta |= {"most": float(f"{max(np.abs(truth).max(), 1e-9):.6g}")}
+        # Not `size`, which is base.js's name for the length of the stream.
+        meta |= {"rows": truth.shape[0], "columns": truth.shape[1]}
         shown = pack.arrays[meta["runs"][0][level]]
-        words = f"{titles[1]}, {knob} {named[0][level]}"
-        # `size` is base.js's name for the length of the stream, so ours is renamed.
-        meta["rows"], meta["columns"] = meta.pop("size")
+        words = f"{titles[1]}, {knob} {names[level]}"
         self._html = page(
             "matrix",
             meta,
@@ -108,14 +84,53 @@ class Matrix:
             caption=caption,
             also=("stage",),
         )
-        self._said = f"{shape[0]} x {shape[1]}, {knob} {', '.join(named[0])}"
+        self._said = f"{len(truth)} x {truth.shape[1]}, {knob} {', '.join(names)}"
         self.n_bytes = len(self._html.encode())
+        self.error = pack.error()
 
     def _repr_html_(self) -> str:
         return self._html
 
     def __repr__(self) -> str:
         return f"Matrix: {self._said}; {self.n_bytes / 1000:.1f} KB"
+
+
+def _levels(learned: Mapping[str, Mapping[object, Tensor]], level: int) -> list[str]:
+    """The names of the levels, which all that was learned must share."""
+    named = [list(map(str, levels)) for levels in learned.values()]
+    first = named[0]
+    if any(names != first for names in named):
+        raise ValueError(f"learned must have the same levels, got {named}")
+    if len(first) < 2:
+        raise ValueError(f"learned must have levels, two or more, got {named}")
+    if not 0 <= level < len(first):
+        raise ValueError(f"level must be 0 to {len(first) - 1}, got {level}")
+    return first
+
+
+def _packed(
+    pack: Pack,
+    truth: np.ndarray,
+    planted: Tensor,
+    learned: Mapping[str, Mapping[object, Tensor]],
+    seen: Tensor,
+) -> dict:
+    """Pack all matrices (R, C), ``planted`` as the one that ``truth`` was read from."""
+    marks = checked("seen", seen, truth.shape, at_least=0)
+    if not np.isin(marks, (0, 1)).all():
+        raise ValueError("seen must hold 0 and 1, got other numbers")
+    if marks.min() == marks.max():
+        raise ValueError(f"seen must hold 0 and 1, both of them, got only {marks.max():g}")
+    place = pack.moving("planted", planted, truth.shape, "planted", ())
+    runs = [
+        [
+            pack.moving("learned", m, truth.shape, f"learned[{name!r}][{at!r}]", ())
+            for at, m in levels.items()
+        ]
+        for name, levels in learned.items()
+    ]
+    number = pack.labels(marks.reshape(-1), truth.size, [0, 1], "seen")
+    return {"planted": place, "runs": runs, "seen": number}
 
 
 def _still(panels: Sequence[tuple[str, np.ndarray]], most: float) -> str:

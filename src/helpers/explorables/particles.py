@@ -12,9 +12,11 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, page
+from helpers.explorables.inline import Pack, filled, page
 from helpers.explorables.still import still
 from helpers.plane import box
+
+RAMP = "".join(to_hex(colour)[1:] for colour in colormaps["cividis"](np.linspace(0, 1, 17)))
 
 
 class Particles:
@@ -77,66 +79,26 @@ class Particles:
         trails: bool = False,
         seconds: float | None = None,
     ) -> None:
-        if not runs or not caption.strip():
-            raise ValueError("runs and caption must not be empty")
+        filled(runs=runs, caption=caption.strip())
         if heat is not None and extent is None:
             raise ValueError("heat needs the extent of the mesh it was computed on, got None")
-        for what, given in (("groups", groups), ("grid", grid), ("heat", heat)):
-            _known(what, given, runs)
-        _known("backwards", dict.fromkeys(backwards), runs)
-        if clock is not None and not clock[1] < clock[2]:
-            raise ValueError(f"clock must be (name, first < last), got {clock}")
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"seconds must be positive, got {seconds}")
-        pack, names = Pack(), []
-        listed = [
-            {"name": name, "back": name in backwards}
-            | _run(
-                pack, names, name, run, _of(groups or {}, name), _of(grid, name), _of(heat, name)
-            )
-            for name, run in runs.items()
-        ]
-        points = [level["points"] for run in listed for level in run["levels"]]
-        paths = [pack.arrays[i] for i in points]
-        shown = pack.arrays[listed[0]["levels"][-1]["points"]]
-        if min(map(len, paths)) < 2:
-            raise ValueError("runs must have at least 2 frames, got 1")
-        if labels and {len(p) for p in paths} != {len(labels)}:
-            raise ValueError(f"labels must name each of {len(shown)} frames, got {len(labels)}")
-        if follow is not None and not 0 <= follow < shown.shape[1]:
-            raise ValueError(f"follow must be a particle 0..{shown.shape[1] - 1}, got {follow}")
-        if extent is None:
-            extent = max(1.05 * np.abs(p).max() for p in paths) or 1.0
-        field = pack.moving("moves", moves, ("K - 1", "h", "w", 2), "moves", (2, 3))
-        heats = {level["heat"] for run in listed for level in run["levels"]} - {None}
-        n_heats = {len(pack.arrays[i]) for i in heats}
-        if moves is not None and n_heats != {len(moves) + 1}:
-            raise ValueError(f"moves must go between heat's {n_heats} frames, got {len(moves)}")
-        has_grid = any(run["grid"] is not None for run in listed)
-        meta = {
-            "extent": box(extent),
-            "clock": list(clock or ("frame", 0, len(shown) - 1)),
-            "steps": len(shown) - 1,
-            "labels": list(labels),
-            "knob": knob,
-            "titles": list(titles),
-            "names": names,
-            "follow": follow,
-            "seconds": seconds or (0.8 * (len(shown) - 1) if labels else 5),
-            "show": ({"grid": True} if has_grid else {}) | {"particles": True, "trails": trails},
-            "ramp": "".join(to_hex(c)[1:] for c in colormaps["cividis"](np.linspace(0, 1, 17))),
-            "moves": field,
-            "runs": listed,
-        }
+        _check(clock, seconds)
+        given = {"groups": groups, "grid": grid, "heat": heat}
+        pack = Pack()
+        listed, names = _runs(pack, runs, backwards, given)
+        n = _steps(pack, listed, labels, follow)
+        area = box(_reach(pack, listed) if extent is None else extent)
+        meta = {"extent": area, "clock": list(clock or ("frame", 0, n)), "steps": n}
+        meta |= {"labels": list(labels), "knob": knob, "titles": list(titles), "names": names}
+        meta |= {"follow": follow, "seconds": seconds or (0.8 * n if labels else 5)}
+        meta |= {"show": _shown(listed, trails), "ramp": RAMP}
+        meta |= {"moves": _moves(pack, moves, listed), "runs": listed}
         alt = f"{titles[0]} of {listed[0]['name']} at three frames; the caption says what to see."
         picture = still(pack, listed[0], meta)
         self._html = page("particles", meta, pack, still=picture, alt=alt, caption=caption)
-        self._said = "; ".join(
-            " ".join([run["name"], *(level["name"] for level in run["levels"])]).strip()
-            for run in listed
-        )
+        self._said = "; ".join(" ".join([r["name"], *_each(r, "name")]).strip() for r in listed)
         self.n_bytes = len(self._html.encode())
-        self.error = max(pack.specs[i]["step"] / 2 for i in points)
+        self.error = max(pack.specs[i]["step"] / 2 for r in listed for i in _each(r, "points"))
 
     def _repr_html_(self) -> str:
         return self._html
@@ -153,6 +115,72 @@ def _of(given, key):
 def _known(what: str, given, names: Mapping) -> None:
     if isinstance(given, Mapping) and set(given) - set(names):
         raise ValueError(f"{what} must be for some of {list(names)}, got {list(given)}")
+
+
+def _each(run: dict, what: str) -> list:
+    """One thing of every level of a run."""
+    return [level[what] for level in run["levels"]]
+
+
+def _check(clock: tuple[str, float, float] | None, seconds: float | None) -> None:
+    """Refuse times that do not go on."""
+    if clock is not None and not clock[1] < clock[2]:
+        raise ValueError(f"clock must be (name, first < last), got {clock}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+
+
+def _runs(
+    pack: Pack, runs: Mapping, backwards: Sequence[str], given: Mapping
+) -> tuple[list[dict], list[str]]:
+    """Pack every run with its group, grid and heat; and the names of all groups."""
+    for what, value in given.items():
+        _known(what, value, runs)
+    _known("backwards", dict.fromkeys(backwards), runs)
+    names = []
+    listed = []
+    for name, run in runs.items():
+        group = _of(given["groups"] or {}, name)
+        packed = _run(
+            pack, names, name, run, group, _of(given["grid"], name), _of(given["heat"], name)
+        )
+        listed.append({"name": name, "back": name in backwards} | packed)
+    return listed, names
+
+
+def _steps(pack: Pack, listed: list[dict], labels: Sequence[str], follow: int | None) -> int:
+    """Steps between the frames that are shown at first, if labels and follow go with them."""
+    shown = pack.arrays[listed[0]["levels"][-1]["points"]]
+    lengths = {len(pack.arrays[i]) for run in listed for i in _each(run, "points")}
+    if min(lengths) < 2:
+        raise ValueError("runs must have at least 2 frames, got 1")
+    if labels and lengths != {len(labels)}:
+        raise ValueError(f"labels must name each of {len(shown)} frames, got {len(labels)}")
+    if follow is not None and not 0 <= follow < shown.shape[1]:
+        raise ValueError(f"follow must be a particle 0..{shown.shape[1] - 1}, got {follow}")
+    return len(shown) - 1
+
+
+def _reach(pack: Pack, listed: list[dict]) -> float:
+    """Half the side of a square in which all particles are seen."""
+    paths = [pack.arrays[i] for run in listed for i in _each(run, "points")]
+    return max(1.05 * np.abs(path).max() for path in paths) or 1.0
+
+
+def _moves(pack: Pack, moves: Tensor | None, listed: list[dict]) -> int | None:
+    """Pack how far cells go (K - 1, h, w, 2), if that is between the frames of the heat."""
+    field = pack.moving("moves", moves, ("K - 1", "h", "w", 2), "moves", (2, 3))
+    heats = {i for run in listed for i in _each(run, "heat")} - {None}
+    n_heats = {len(pack.arrays[i]) for i in heats}
+    if moves is not None and n_heats != {len(moves) + 1}:
+        raise ValueError(f"moves must go between heat's {n_heats} frames, got {len(moves)}")
+    return field
+
+
+def _shown(listed: list[dict], trails: bool) -> dict[str, bool]:
+    """What can be shown, and whether it is at first."""
+    has_grid = any(run["grid"] is not None for run in listed)
+    return ({"grid": True} if has_grid else {}) | {"particles": True, "trails": trails}
 
 
 def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dict:
@@ -172,17 +200,23 @@ def _run(pack: Pack, names: list[str], name: str, run, group, grid, heat) -> dic
         raise ValueError(f"runs[{name!r}] must be levels of equal size, got sizes {counts or {}}")
     lines = pack.moving("grid", grid, ("K", 2, "L", "P", 2), f"grid of {name!r}", (1, 4, 4))
     if lines is not None:
-        n_lines, n_points = pack.arrays[lines].shape[2:4]
-        if (
-            len(pack.arrays[lines]) < 2
-            or n_lines < 2
-            or n_points < n_lines
-            or (n_points - 1) % (n_lines - 1)
-        ):
-            raise ValueError(f"grid must be a lattice, got {n_lines} lines of {n_points} points")
+        _check_lattice(pack.arrays[lines])
     if group is not None:
         numbers, called = group
         names += [c for c in called if c not in names]
         own = [names.index(c) for c in called]
         group = pack.labels(numbers, counts.pop(), own, f"groups[{name!r}]")
     return {"levels": listed, "grid": lines, "group": group}
+
+
+def _check_lattice(lines: np.ndarray) -> None:
+    """Refuse lines (K, 2, L, P, 2) that do not meet in points of each other."""
+    n_lines, n_points = lines.shape[2:4]
+    if len(lines) < 2:
+        raise ValueError(f"grid must have at least 2 frames, got {len(lines)}")
+    if n_lines < 2:
+        raise ValueError(f"grid must have at least 2 lines each way, got {n_lines}")
+    if n_points < n_lines:
+        raise ValueError(f"grid must have a point for each of {n_lines} lines, got {n_points}")
+    if (n_points - 1) % (n_lines - 1):
+        raise ValueError(f"grid must be a lattice, got {n_lines} lines of {n_points} points")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import sheet
 from helpers.matching.bm25 import BM25
 from helpers.matching.bm25 import check as check_bm25
@@ -21,7 +21,9 @@ from helpers.matching.fusion import reciprocal_rank_fusion
 from helpers.matching.latent import Bags
 from helpers.matching.tokens import HAN, tokenize
 
-K1_MOST, LISTED, SHOWN = 3.0, 100, 10
+K1_MOST = 3.0
+LISTED = 100  # of either ranking, before they are fused
+SHOWN = 10  # results
 
 
 class Search:
@@ -64,11 +66,8 @@ class Search:
         b: float = 0.75,
         share: float = 0.0,
     ) -> None:
-        if not documents or not caption.strip() or not query.strip():
-            raise ValueError("documents, caption and query must not be empty")
-        check_bm25(k1, b)
-        if k1 > K1_MOST or not 0 <= share <= 1:
-            raise ValueError(f"k1 must be at most 3 and share in 0 ... 1, got {k1}, {share}")
+        filled(documents=documents, caption=caption.strip(), query=query.strip())
+        _check(k1, b, share)
         given = checked("vectors", vectors, (len(words), "D"))
         texts = [" ".join("".join(part).split()) for pair in documents for part in pair]
         pairs = list(zip(texts[::2], texts[1::2], strict=True))
@@ -76,28 +75,11 @@ class Search:
         held = dict.fromkeys(word for bag in bags for word in bag)
         extra = [word for word in dict.fromkeys(words) if word not in held]
         self.vocabulary = {word: v for v, word in enumerate([*held, *extra])}
-        table = np.zeros((len(self.vocabulary), given.shape[1]))
-        for word, row in zip(words, given, strict=True):
-            table[self.vocabulary[word]] = row
-        step = float(f"{max(np.abs(table).max() / 127, 1e-12):.6g}")
-        whole = np.rint(table / step)
+        whole, step = _rounded(self.vocabulary, words, given)
         self.vectors = torch.from_numpy(whole * step)
-        pack, bytes_ = Pack(), list(range(256))
-        said = np.frombuffer("\n".join(texts).encode(), np.uint8)
-        meta = {
-            "text": pack.labels(said.astype(int), len(said), bytes_, "documents"),
-            "vectors": pack.labels(whole.reshape(-1) + 128, whole.size, bytes_, "vectors"),
-            "step": step,
-            "extra": extra,
-            "han": "".join(
-                f"\\u{{{ord(c):x}}}" if c != "-" else c for c in HAN
-            ),  # for a regular expression
-            "query": query,
-            "offers": list(offers),
-            "k1": k1,
-            "b": b,
-            "share": share,
-        }
+        pack = Pack()
+        meta = _packed(pack, texts, whole) | {"step": step, "extra": extra, "han": _han()}
+        meta |= {"query": query, "offers": list(offers), "k1": k1, "b": b, "share": share}
         self._scores = BM25(bags, k1=k1, b=b), Bags(self.vocabulary, self.vectors), bags
         best = self._best(query, share)
         self._html = page(
@@ -128,6 +110,41 @@ class Search:
 
     def __repr__(self) -> str:
         return f"Search: {self._said}; {self.n_bytes / 1000:.1f} KB"
+
+
+def _check(k1: float, b: float, share: float) -> None:
+    """Refuse places that the sliders do not have."""
+    check_bm25(k1, b)
+    if k1 > K1_MOST:
+        raise ValueError(f"k1 must be at most {K1_MOST:g}, got {k1}")
+    if not 0 <= share <= 1:
+        raise ValueError(f"vectors must have a share in 0 ... 1, got {share}")
+
+
+def _rounded(
+    vocabulary: dict[str, int], words: Sequence[str], vectors: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Vectors (V, D) of the vocabulary in whole steps from -127 to 127, and the step."""
+    table = np.zeros((len(vocabulary), vectors.shape[1]))
+    for word, row in zip(words, vectors, strict=True):
+        table[vocabulary[word]] = row
+    step = float(f"{max(np.abs(table).max() / 127, 1e-12):.6g}")
+    return np.rint(table / step), step
+
+
+def _packed(pack: Pack, texts: Sequence[str], whole: np.ndarray) -> dict[str, int]:
+    """Pack titles and bodies, and the steps (V, D) of the vectors, in bytes."""
+    own = list(range(256))
+    said = np.frombuffer("\n".join(texts).encode(), np.uint8)
+    return {
+        "text": pack.labels(said.astype(int), len(said), own, "documents"),
+        "vectors": pack.labels(whole.reshape(-1) + 128, whole.size, own, "vectors"),
+    }
+
+
+def _han() -> str:
+    """The ranges of Han characters as the page's regular expressions want them."""
+    return "".join(f"\\u{{{ord(c):x}}}" if c != "-" else c for c in HAN)
 
 
 def _still(query: str, found: Sequence[tuple[str, str]]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from helpers.explorables.inline import Pack, checked, page
+from helpers.explorables.inline import Pack, checked, filled, page
 from helpers.explorables.still import COLOURS, raster, sheet
 
 
@@ -61,54 +61,20 @@ class Traces:
         follow: int | None = None,
         seconds: float | None = None,
     ) -> None:
-        if not panels or not caption.strip():
-            raise ValueError("panels and caption must not be empty")
-        low, high = map(float, extent)
-        if not -np.inf < low < high < np.inf:
-            raise ValueError(f"extent must be (low < high), got {extent}")
-        if seconds is not None and not seconds > 0:
-            raise ValueError(f"seconds must be positive, got {seconds}")
-        for what, given in (("backwards", dict.fromkeys(backwards)), ("density", density)):
-            if isinstance(given, Mapping) and set(given) - set(panels):
-                raise ValueError(f"{what} must be for some of {list(panels)}, got {list(given)}")
+        filled(panels=panels, caption=caption.strip())
+        _check(extent, seconds)
+        _known("backwards", dict.fromkeys(backwards), panels)
+        _known("density", density, panels)
         clocks = _clocks(times)
-        pack, heats, listed = Pack(), {}, []
-        for name, panel in panels.items():
-            levels = panel if isinstance(panel, Mapping) else {"": panel}
-            given = density.get(name) if isinstance(density, Mapping) else density
-            if given is not None and id(given) not in heats:
-                cells = checked("density", given, ("T'", "H"), at_least=0)
-                if min(cells.shape) < 2:
-                    raise ValueError(f"density must have 2 times and cells, got {cells.shape}")
-                heats[id(given)] = pack.density(cells[None])
-            listed.append(
-                {
-                    "name": name,
-                    "back": name in backwards,
-                    "heat": heats.get(id(given)),
-                    "levels": [
-                        _level(pack, p, clocks, f"panels[{name!r}]") for p in levels.values()
-                    ],
-                }
-            )
-        named = [list(map(str, p)) for p in panels.values() if isinstance(p, Mapping)] or [None]
-        if [] in named or any(names != named[0] for names in named):
-            raise ValueError(f"panels must have the same levels, got {named}")
-        sizes = [{pack.arrays[x["points"]].shape[1] for x in panel["levels"]} for panel in listed]
-        if max(map(len, sizes)) > 1:
-            raise ValueError(f"panels must have as many particles in every level, got {sizes}")
-        n_most = max(max(size) for size in sizes)
-        if follow is not None and not 0 <= follow < n_most:
-            raise ValueError(f"follow must be a particle 0..{n_most - 1}, got {follow}")
+        pack = Pack()
+        listed = _packed(pack, panels, clocks, density, backwards)
         meta = {
-            "extent": [low, high],
+            "extent": list(map(float, extent)),
             "times": [[float(f"{t:.9g}") for t in clock] for clock in clocks.values()],
-            "levels": named[0] or [],
-            "knob": knob,
-            "follow": follow,
-            "seconds": seconds or 6,
-            "panels": listed,
+            "levels": _levels(panels),
         }
+        _check_particles(pack, listed, follow)
+        meta |= {"knob": knob, "follow": follow, "seconds": seconds or 6, "panels": listed}
         self._html = page(
             "traces",
             meta,
@@ -120,9 +86,7 @@ class Traces:
         )
         self._said = ", ".join([*panels, *meta["levels"]])
         self.n_bytes = len(self._html.encode())
-        self.error = max(
-            pack.specs[level["points"]]["step"] / 2 for p in listed for level in p["levels"]
-        )
+        self.error = pack.error()
 
     def _repr_html_(self) -> str:
         return self._html
@@ -131,14 +95,89 @@ class Traces:
         return f"Traces: {self._said}; {self.n_bytes / 1000:.1f} KB"
 
 
+def _check(extent: tuple[float, float], seconds: float | None) -> None:
+    """Refuse an extent and a time that hold nothing."""
+    low, high = map(float, extent)
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"extent must be (low < high), got {extent}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds must be positive, got {seconds}")
+
+
+def _known(what: str, given: object, panels: Mapping) -> None:
+    """Refuse names that are no panel's."""
+    if isinstance(given, Mapping) and set(given) - set(panels):
+        raise ValueError(f"{what} must be for some of {list(panels)}, got {list(given)}")
+
+
+def _packed(
+    pack: Pack,
+    panels: Mapping[str, Tensor | Mapping[object, Tensor]],
+    clocks: Mapping[int, np.ndarray],
+    density: Tensor | Mapping[str, Tensor] | None,
+    backwards: Sequence[str],
+) -> list[dict]:
+    """Pack every panel; a density that several of them share is stored once."""
+    heats = {}
+    listed = []
+    for name, panel in panels.items():
+        levels = panel if isinstance(panel, Mapping) else {"": panel}
+        given = density.get(name) if isinstance(density, Mapping) else density
+        if given is not None and id(given) not in heats:
+            heats[id(given)] = _density(pack, given)
+        listed.append(
+            {
+                "name": name,
+                "back": name in backwards,
+                "heat": heats.get(id(given)),
+                "levels": [_level(pack, p, clocks, f"panels[{name!r}]") for p in levels.values()],
+            }
+        )
+    return listed
+
+
+def _density(pack: Pack, given: Tensor) -> int:
+    """Pack a density (T', H)."""
+    cells = checked("density", given, ("T'", "H"), at_least=0)
+    if min(cells.shape) < 2:
+        raise ValueError(f"density must have 2 times and cells, got {cells.shape}")
+    return pack.density(cells[None])
+
+
+def _levels(panels: Mapping[str, Tensor | Mapping[object, Tensor]]) -> list[str]:
+    """The names of the levels, which all panels that have levels must share."""
+    named = [list(map(str, panel)) for panel in panels.values() if isinstance(panel, Mapping)]
+    if [] in named:
+        raise ValueError(f"panels must have some of the same levels, got {named}")
+    if any(names != named[0] for names in named):
+        raise ValueError(f"panels must have the same levels, got {named}")
+    return named[0] if named else []
+
+
+def _check_particles(pack: Pack, listed: list[dict], follow: int | None) -> None:
+    """Refuse levels of different sizes, and to follow a particle that no panel has."""
+    sizes = [{pack.arrays[x["points"]].shape[1] for x in panel["levels"]} for panel in listed]
+    if max(map(len, sizes)) > 1:
+        raise ValueError(f"panels must have as many particles in every level, got {sizes}")
+    n_most = max(max(size) for size in sizes)
+    if follow is not None and not 0 <= follow < n_most:
+        raise ValueError(f"follow must be a particle 0..{n_most - 1}, got {follow}")
+
+
 def _clocks(times: Tensor | Sequence[Tensor]) -> dict[int, np.ndarray]:
     """Length -> times (T,) of that length."""
     several = isinstance(times, Sequence) and len(times) and np.ndim(times[0]) == 1
     clocks = {}
     for given in times if several else [times]:
         clock = checked("times", given, ("T",))
-        if len(clock) < 2 or clock[0] < 0 or clock[-1] > 1 or (np.diff(clock) <= 0).any():
-            raise ValueError(f"times must rise from 0 or later to 1 at most, got {clock}")
+        if len(clock) < 2:
+            raise ValueError(f"times must be two or more, got {clock}")
+        if (np.diff(clock) <= 0).any():
+            raise ValueError(f"times must rise, got {clock}")
+        if clock[0] < 0:
+            raise ValueError(f"times must rise from 0 or later, got {clock}")
+        if clock[-1] > 1:
+            raise ValueError(f"times must rise to 1 at most, got {clock}")
         if len(clock) in clocks:
             raise ValueError(f"times must differ in length, got {len(clock)} twice")
         clocks[len(clock)] = clock
@@ -156,18 +195,21 @@ def _level(pack: Pack, given: Tensor, clocks: Mapping[int, np.ndarray], name: st
 
 def _still(pack: Pack, meta: Mapping) -> str:
     """The ways of up to 16 particles in every panel, on the density, as a small SVG."""
-    (low, high), panels = meta["extent"], meta["panels"]
+    low, high = meta["extent"]
+    panels = meta["panels"]
     across = min(len(panels), 3)
     parts = []
     for i, panel in enumerate(panels):
-        x, y = 283 * (i % across) + 15, 250 * (i // across) + 32
+        x = 283 * (i % across) + 15
+        y = 250 * (i // across) + 32
         inside = ""
         if panel["heat"] is not None:
             cells = pack.arrays[panel["heat"]][0]
             share = np.sqrt(cells / max(cells.max(), 1e-30)).T
             inside = raster(share, "width='255' height='190'")
         level = panel["levels"][-1]
-        points, times = pack.arrays[level["points"]], np.array(meta["times"][level["clock"]])
+        points = pack.arrays[level["points"]]
+        times = np.array(meta["times"][level["clock"]])
         rows = np.unique(np.linspace(0, len(times) - 1, 40).round().astype(int))
         followed = meta["follow"] if (meta["follow"] or 0) < points.shape[1] else None
         for j in [*range(min(16, points.shape[1])), *([] if followed is None else [followed])]:
