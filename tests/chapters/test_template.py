@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 from rules import chapter as rules
 
+from tools.build import book
+
 ROOT = Path(__file__).resolve().parents[2]
-TEST = "tests/test_name.py::test_what_it_shows"
+TEST = "tests/room/test_name.py::test_what_it_shows"
 AROUND = rules.Surroundings(
     tests={TEST},
     mutated={TEST},
@@ -27,3 +29,8 @@ def test_the_template_follows_the_rules(rule, tmp_path):
     path = tmp_path / "02_name.md"
     shutil.copy(ROOT / "docs" / "chapter_template.md", path)
     assert rule(rules.read(path), AROUND) == []
+
+
+def test_the_template_has_its_line_for_the_map():
+    text = (ROOT / "docs" / "chapter_template.md").read_text(encoding="utf-8")
+    assert book.front_matter(text)["description"].endswith(".")

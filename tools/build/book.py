@@ -38,6 +38,30 @@ def title(text: str) -> str:
     return found[1].strip()
 
 
+def front_matter(text: str) -> dict[str, Any]:
+    """What stands between the lines ``---`` at the head of a Markdown text; {} without them."""
+    found = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
+    return (yaml.safe_load(found[1]) or {}) if found else {}
+
+
+def parts(root: Path = ROOT) -> dict[str, list[str]]:
+    """The parts that ``_toc.yml`` gives chapters to, by caption: their chapters, as ``01_nice``.
+
+    {} where there is no ``_toc.yml``.
+    """
+    path = root / "_toc.yml"
+    toc = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    listed = {
+        part["caption"]: [
+            entry["file"].removeprefix("chapters/")
+            for entry in part["chapters"]
+            if entry["file"].startswith("chapters/")
+        ]
+        for part in toc.get("parts", [])
+    }
+    return {caption: stems for caption, stems in listed.items() if stems}
+
+
 def generated(root: Path, name: str) -> Path:
     """A file of generated data, such as ``costs.json``."""
     return root / "book" / "generated" / name
