@@ -28,16 +28,7 @@ def mlp(
     ------
     ValueError : fewer than two sizes, or one that is not a positive whole number.
     """
-    if len(sizes) < 2:
-        raise ValueError(f"sizes must be two or more positive whole numbers, got {list(sizes)}")
-    if any(not isinstance(n, int) for n in sizes):
-        raise ValueError(
-            f"sizes must be two or more positive whole numbers, as ints, got {list(sizes)}"
-        )
-    if any(n < 1 for n in sizes):
-        raise ValueError(
-            f"sizes must be two or more positive whole numbers, above 0, got {list(sizes)}"
-        )
+    _check(sizes)
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         # skip_init: the default initialisation would draw from the global generator.
@@ -52,6 +43,20 @@ def mlp(
         nn.init.zeros_(layers[-1].weight)
         nn.init.zeros_(layers[-1].bias)
     return nn.Sequential(*layers)
+
+
+def _check(sizes: Sequence[int]) -> None:
+    """ValueError unless ``sizes`` are two or more positive whole numbers."""
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must be two or more positive whole numbers, got {list(sizes)}")
+    if any(not isinstance(n, int) for n in sizes):
+        raise ValueError(
+            f"sizes must be two or more positive whole numbers, as ints, got {list(sizes)}"
+        )
+    if any(n < 1 for n in sizes):
+        raise ValueError(
+            f"sizes must be two or more positive whole numbers, above 0, got {list(sizes)}"
+        )
 
 
 class TimeMLP(nn.Module):
