@@ -134,11 +134,11 @@ def test_any_shapes_are_taken_or_named(x_shape, t_shape):
 
 def test_bad_sizes():
     for sizes in ((0,), (2.0,), (-1,), (8, 0)):
-        with pytest.raises(ValueError, match="positive whole numbers, got"):
+        with pytest.raises(ValueError, match="two or more positive whole numbers"):
             TimeMLP(2, hidden=sizes)
-        with pytest.raises(ValueError, match="positive whole numbers, got"):
+        with pytest.raises(ValueError, match="two or more positive whole numbers"):
             mlp([2, *sizes, 1])
-    with pytest.raises(ValueError, match="positive whole numbers, got"):
+    with pytest.raises(ValueError, match="two or more positive whole numbers"):
         TimeMLP(0)
     with pytest.raises(ValueError, match="n_frequencies must be at least 0, got -1"):
         TimeMLP(2, n_frequencies=-1)

@@ -126,7 +126,7 @@ BROKEN = [
     (rules.set_up, "import torch\n", "from helpers.a import b\n" * 2, "helpers.a on two lines"),
     (rules.code_reads, "y = x  # (2.1)", "y, z = f(x), 2", "`y, z = ` packs 2 statements"),
     (rules.code_reads, "y = x  # (2.1)", "y = x; z = 2", "several statements"),
-    (rules.code_reads, "y = x  # (2.1)", "if y := f(x):\n    pass", "`y := f(x)"),
+    (rules.code_reads, "y = x  # (2.1)", "if y := f(x):\n    pass", "`y := f(x)` in a condition"),
     (rules.set_up, "SEED = 0", "SEED = 1", "no line `SEED = 0`"),
     (rules.words, "Look.", WORDS, "words, at most 150"),
     (rules.words, "Yes.", WORDS, "words, at most 150"),

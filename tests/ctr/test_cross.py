@@ -243,14 +243,14 @@ def test_the_same_generator_gives_the_same_model(build):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: CrossV1(0), "dim must be a whole number of at least 1, got 0"),
+        (lambda: CrossV1(0), "dim must be a positive whole number, got 0"),
         (lambda: CrossV1(4, 0), "n_layers must be"),
-        (lambda: CrossV2(4, 1, rank=0), "rank must be a whole number of at least 1, got 0"),
+        (lambda: CrossV2(4, 1, rank=0), "rank must be a positive whole number, got 0"),
         (lambda: CrossV2(4, 1.5), "n_layers must be"),
         (lambda: DCN(Embedding(SIZES, 2), 3), "version must be 1 or 2, got 3"),
         (lambda: DCN(Embedding(SIZES, 2), 1, rank=2), "rank must be None for version 1, got 2"),
         (lambda: CIN(4, ()), "layers must be a positive"),
-        (lambda: CIN(4, (2, 0)), "maps must be a whole number of at least 1, got 0"),
+        (lambda: CIN(4, (2, 0)), "maps must be a positive whole number, got 0"),
         (lambda: CIN(0, (2,)), "n_fields must be"),
         (lambda: Interacting(5, 2), "n_heads must divide the 5 outputs, got 2"),
         (lambda: Interacting(5, 0), "n_heads must be a positive"),

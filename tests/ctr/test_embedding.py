@@ -180,9 +180,12 @@ def test_vectors_that_are_not_finite_are_refused(value):
 
 @pytest.mark.parametrize("sizes", [(), (3, 0), (3, -1), (3, 2.0), (True,), ("a",)])
 def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="sizes must be one or more positive whole numbers"):
+    with pytest.raises(
+        ValueError,
+        match=r"sizes must be one or more|every size must be a whole number of at least 1",
+    ):
         check_sizes(sizes)
-    with pytest.raises(ValueError, match="sizes must be"):
+    with pytest.raises(ValueError, match=r"sizes must be|every size must be"):
         Embedding(sizes, 2)
 
 
@@ -194,7 +197,7 @@ def test_sizes_may_be_a_tensor():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dim": 0}, "dim must be a whole number of at least 1, got 0"),
+        ({"dim": 0}, "dim must be a positive whole number, got 0"),
         ({"dim": 2.0}, "dim must be"),
         ({"dim": 2, "std": -1.0}, "std must be >= 0"),
         ({"dim": 2, "std": math.nan}, "std must be >= 0"),

@@ -128,7 +128,7 @@ def test_bad_input():
     model = Linear(SIZES)
     for call, match in (
         (lambda: models.cross_sizes((3,), 5), ">= 2"),
-        (lambda: models.cross_sizes((3, 0), 5), "positive whole"),
+        (lambda: models.cross_sizes((3, 0), 5), "every size must be"),
         (lambda: models.cross_sizes(SIZES, 0), "n_buckets"),
         (lambda: models.cross_ids(ids + 3, SIZES, 9), "ids of field"),
         (lambda: models.cross_ids(ids.float(), SIZES, 9), "whole numbers"),

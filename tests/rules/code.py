@@ -76,7 +76,7 @@ def assigned_in_conditions(tree: ast.AST) -> list[str]:
         if isinstance(node, ast.comprehension):
             conditions += node.ifs
     return [
-        f"line {inner.lineno}: `{ast.unparse(inner).strip('()')}` in a condition"
+        f"line {inner.lineno}: `{_bare(inner)}` in a condition"
         for condition in conditions
         for inner in ast.walk(condition)
         if isinstance(inner, ast.NamedExpr)
@@ -103,9 +103,15 @@ def packed(tree: ast.AST) -> list[str]:
         targets = [target for target in node.targets if isinstance(target, ast.Tuple)]
         if targets and not _names(node.value) & _names(targets[0]):
             count = len(node.value.elts)
-            shown = ast.unparse(targets[0]).strip("()")
+            shown = _bare(targets[0])
             bad.append(f"line {node.lineno}: `{shown} = ` packs {count} statements")
     return bad
+
+
+def _bare(node: ast.AST) -> str:
+    """Code as it is written, without the brackets that are put around the whole of it."""
+    text = ast.unparse(node)
+    return text[1:-1] if text.startswith("(") and isinstance(node, ast.NamedExpr) else text
 
 
 def _names(node: ast.AST) -> set[str]:
