@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -98,6 +99,7 @@ def digest(content: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+@functools.cache
 def meaning(code: str) -> str:
     """The digest of what a module's code does: its syntax tree, whatever its words and layout.
 
