@@ -142,7 +142,7 @@ BROKEN = [
         "draws, but is not",
     ),
     (rules.drawing_is_hidden, "y = x  # (2.1)", "axes[0].hist(x)", "draws, but is not"),
-    (rules.drawing_is_hidden, "y = x  # (2.1)", "plot.heat(plot.grid(1))", "draws, but is not"),
+    (rules.drawing_is_hidden, "y = x  # (2.1)", "plot.heat(plot.array(1))", "draws, but is not"),
     (rules.claims_are_checked, "[nbval-check-output]", "[other]", "not tagged nbval-check-output"),
     (rules.claims_are_checked, 'claim("tiny-sum"', 'print("tiny-sum"', "makes no claim"),
     (rules.claims_are_checked, "## Experiment", "## Other", "makes no claim"),

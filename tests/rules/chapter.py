@@ -37,7 +37,7 @@ SECTIONS = (
 )
 KINDS = {"predict": 2, "build": 2, "modify": 1, "prove": 1}
 EXERCISE = re.compile(r"### Exercise ([a-z0-9-]+-\d+) · (\w+) · ([★☆]{3})(?: · .+)?")
-COMPUTES = {"grid", "array"}  # functions of helpers.plot that draw nothing
+COMPUTES = {"array"}  # functions of helpers.plot that draw nothing
 FOLDED = re.compile(r"<details.*?</details>", re.DOTALL)
 DISPLAY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 MARK = re.compile(r"<small>\s*checked by\b(.*?)</small>", re.DOTALL)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def helpers_used(cells: Iterable[str], source: Path) -> list[Path]:
                 package = ".".join(path.relative_to(source).parent.parts)
                 todo += _imports(path.read_text(encoding="utf-8"), package)
     modules = [path for path in found if path.suffix == ".py"]
-    strings = {text for path in modules for text in _strings(path)}
+    strings = {text for path in modules for text in _strings(path.read_text(encoding="utf-8"))}
     for path in modules:
         found |= _assets(path, assets, strings)
     return sorted(found)
@@ -173,12 +173,14 @@ def _without_magics(cell: str) -> str:
     return MAGIC.sub(r"\1pass", cell)
 
 
-def _imports(code: str, package: str) -> Iterator[str]:
+@functools.cache
+def _imports(code: str, package: str) -> tuple[str, ...]:
     """Dotted names that code may import from ``helpers``; ``helpers.x.`` for a run-time import."""
+    found: list[str] = []
     try:
         nodes = list(ast.walk(ast.parse(code)))
     except SyntaxError:  # running the cell will say it better
-        return
+        return ()
     for node in nodes:
         names = []
         if isinstance(node, ast.Import):
@@ -190,7 +192,8 @@ def _imports(code: str, package: str) -> Iterator[str]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = re.findall(r"^helpers\.[\w.]+$", node.value)
-        yield from (name for name in names if name.split(".")[0] == "helpers")
+        found += [name for name in names if name.split(".")[0] == "helpers"]
+    return tuple(found)
 
 
 def _files(name: str, source: Path, words: set[str]) -> set[Path]:
@@ -204,11 +207,14 @@ def _files(name: str, source: Path, words: set[str]) -> set[Path]:
     return {path for path in found if path.is_file()}
 
 
-def _strings(path: Path) -> set[str]:
-    """The string constants of a module that could be an asset's stem."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+@functools.cache
+def _strings(code: str) -> frozenset[str]:
+    """The string constants of a module's code that could be an asset's stem."""
+    nodes = ast.walk(ast.parse(code))
     values = (node.value for node in nodes if isinstance(node, ast.Constant))
-    return {value for value in values if isinstance(value, str) and re.fullmatch(r"[\w-]+", value)}
+    return frozenset(
+        value for value in values if isinstance(value, str) and re.fullmatch(r"[\w-]+", value)
+    )
 
 
 def _assets(path: Path, assets: list[Path], strings: set[str]) -> set[Path]:
