@@ -13,7 +13,7 @@ from small_shop import generator, reviews, small
 from helpers import shop
 from helpers.data import catalogue
 from helpers.shop import catalogue as shop_catalogue
-from helpers.shop import serve
+from helpers.shop import serve, simulator
 from helpers.shop import truth as shop_truth
 from helpers.shop import words as shop_words
 
@@ -165,7 +165,7 @@ def test_numbers_of_values(real):
 
 def test_defaults_of_the_options():
     """What a shop is unless told otherwise."""
-    assert shop.OPTIONS == {
+    assert simulator.OPTIONS == {
         "n_users": 5000,
         "n_queries": 400,
         "n_brands": 40,
