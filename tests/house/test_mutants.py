@@ -61,7 +61,7 @@ def test_wrong():
     assert double(1) == 3
 
 def test_page():
-    page = Path(__file__).parents[2] / "chapters" / "01_page.md"
+    page = Path(__file__).parents[1] / "chapters" / "01_page.md"
     assert eval(page.read_text()) == 4
 
 def test_child():

@@ -98,7 +98,9 @@ def _child(request, answer_path, log_path):
     os.chdir(root)
     recorder = Recorder()
     arguments = ["-q", "--rootdir", root, "-p", "no:cacheprovider", "-o", "addopts="]
-    arguments += ["-o", f"pythonpath={shlex.quote(source)} {shlex.quote(root)}"]
+    tests = os.path.join(root, "tests")
+    folders = [source, root, tests, os.path.join(tests, "support")]
+    arguments += ["-o", f"pythonpath={shlex.join(folders)}"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     status = pytest.main(
         [*arguments, *_hypothesis_arguments(), *request["tests"]], plugins=[recorder]
