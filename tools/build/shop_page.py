@@ -18,7 +18,7 @@ from helpers import plot, shop
 from helpers.data import catalogue, logs
 from helpers.shop import words
 from helpers.shop.log import Log
-from helpers.shop.score import scored_auc
+from helpers.counting import auc
 from tools.build import book
 
 PAGE = "shop.md"
@@ -89,14 +89,14 @@ def ladder(world: shop.Shop, log: Log) -> tuple[str, list[tuple[str, float, floa
     p = world.p_log(log)
     known = world.examination[log.position].log()
     popular = world.items.popularity[log.item.long()]
-    rows = [("position alone", 0.0, scored_auc(known, p, 1 - p))]
+    rows = [("position alone", 0.0, auc(known, p, 1 - p))]
     for name, pieces in ORDERS.items():
         part = sum(parts[piece] for piece in pieces)
         known = known + part
-        rows.append((name, part.var().item(), scored_auc(known, p, 1 - p)))
+        rows.append((name, part.var().item(), auc(known, p, 1 - p)))
     total = sum(parts.values()).var().item()
     lines = [("Known", ">Variance of the part", ">AUC of what is known")]
-    lines += [("popularity of the item", "", f"{scored_auc(popular, p, 1 - p):.3f}")]
+    lines += [("popularity of the item", "", f"{auc(popular, p, 1 - p):.3f}")]
     lines += [(n, f"{v:.2f}" if v else "", f"{a:.3f}") for n, v, a in rows]
     lines += [("all, exactly", f"{total:.2f}", f"{world.bayes(log).auc:.3f}")]
     return table(*lines), rows
