@@ -170,7 +170,7 @@ def _warm(names):
     """Import modules that a run has needed; what cannot be imported alone stays out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in set(names) - set(sys.modules):
+        for name in sorted(set(names) - set(sys.modules)):  # a package before what is in it
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
     gc.freeze()  # forks need not look through what they inherit
