@@ -590,7 +590,7 @@ def test_the_sandbox_gets_no_answers(released, tmp_path):
 
 ISOLATION = """
 import json, os, sys
-from tools import sandbox
+from tools.grading import sandbox
 sandbox.wrapper = lambda: ()
 if sys.argv[1] == "bare":
     sandbox.landlock.version = lambda: 0
@@ -628,7 +628,7 @@ def test_without_unshare_nothing_is_left_running_either(layers):
 
 CAP = """
 import subprocess, sys
-from tools import sandbox
+from tools.grading import sandbox
 if "NOT capped" in sandbox.describe():
     sys.exit(5)
 import nbformat

@@ -250,7 +250,7 @@ def test_an_interrupt_loses_nothing(root, tmp_path, how):
         "```{code-cell} ipython3\n:tags: [nbval",
     )
     before = everything(root)
-    start = "import sys, pathlib; from tools import chapters; "
+    start = "import sys, pathlib; from tools.build import chapters; "
     start += f"sys.exit(chapters.main([], pathlib.Path({str(root)!r})))"
     process = subprocess.Popen([sys.executable, "-c", start], cwd=ROOT, stdout=subprocess.PIPE)
     wait_for(lambda: note.exists() and note.read_text())
