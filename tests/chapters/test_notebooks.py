@@ -265,11 +265,6 @@ def test_figures_without_words_are_noticed(tiny, data, complaint):
     assert found == [] if complaint is None else complaint in found[0]
 
 
-def test_a_grid_of_points_is_no_drawing(tiny):
-    chapter = tiny("y = x  # (2.1)", "y, area = plot.grid(4.0, 800)")
-    assert rules.drawing_is_hidden(chapter, AROUND) == []
-
-
 def test_graded_exercises_must_exist(tiny):
     fewer = {id: e for id, e in AROUND.exercises.items() if id != "tiny-5"}
     found = rules.exercises(tiny(), replace(AROUND, exercises=fewer))

@@ -111,7 +111,8 @@ def packed(tree: ast.AST) -> list[str]:
 def _bare(node: ast.AST) -> str:
     """Code as it is written, without the brackets that are put around the whole of it."""
     text = ast.unparse(node)
-    return text[1:-1] if text.startswith("(") and isinstance(node, ast.NamedExpr) else text
+    bracketed = text.startswith("(") and isinstance(node, (ast.NamedExpr, ast.Tuple))
+    return text[1:-1] if bracketed else text
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -22,16 +22,17 @@ HAVE = ("torch", "numpy", "matplotlib", "ipython")
 PROBE = """
 import importlib.metadata as metadata, importlib.util, json, math, sys
 import torch
-from helpers import data, plot
+from helpers import plot
+from helpers.data import images
 from helpers.exercises.check import check
+from helpers.explorables import inline
 from helpers.explorables.particles import Particles
-from helpers import inline
 figure = Particles({"run": torch.rand(3, 20, 2)}, caption="Points.")
 plot.axes().plot([0, 1])
 picture = plot.show("a line", "It rises.")
 verdict = check("nice-6", lambda log_prob, dim, n: (math.log(n) - log_prob / dim) / math.log(2))
 try:
-    data.digits()
+    images.digits()
 except FileNotFoundError as error:
     missing = str(error)
 print("PROBE", json.dumps({
