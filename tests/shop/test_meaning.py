@@ -218,6 +218,18 @@ def test_queries_are_what_the_reviews_of_a_class_say_most():
     assert small().queries.text == [text for text, _ in expected]
 
 
+def test_nobody_asks_for_a_class_that_no_item_has_or_for_its_own_name_twice():
+    """An item is of the class that most of its reviews name; "denim denim" says no more than one."""
+    rows = [(1, "denim", "soft denim", "Denim", "Bottoms")] * 2
+    rows += [(1, "denim", "soft", "Swim", "Intimate"), (2, "lace", "warm", "Knits", "Tops")]
+    items, uses = catalogue.items(table(rows), n_brands=2, cold=0.0, generator=generator())
+    assert items.category_names == ["Denim", "Knits"] and uses["Denim", "denim"] == 2
+    made = people.queries(items, uses, 5, generator()).text
+    assert made == ["denim", "soft denim", "lace top", "top", "warm top"]
+    with pytest.raises(ValueError, match=r"n_queries must be in 2 .. 5, got 6"):
+        people.queries(items, uses, 6, generator())
+
+
 def test_a_query_may_become_every_other_where_there_are_few():
     queries = shop.Shop(reviews(), **SMALL | {"n_queries": 5}).queries
     assert [sorted(row) for row in queries.related.tolist()] == [
