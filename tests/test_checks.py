@@ -38,3 +38,14 @@ def test_one_number_that_is_not_finite_is_enough(bad):
     with pytest.raises(ValueError, match=r"^the score must be finite"):
         checks.finite(x, "the score")
     assert checks.finite(x[:1]) is not None
+
+
+def test_a_velocity_is_blamed_unless_told():
+    with pytest.raises(ValueError, match=r"^velocity\(x, t\) must be finite"):
+        checks.finite(torch.tensor([math.nan]))
+
+
+def test_a_range_without_an_end_is_told_of_by_its_start():
+    assert checks.whole("n", 5, 5, 5) == 5 and checks.whole("n", 1) == 1
+    with pytest.raises(ValueError, match=r"^n must be a whole number of at least 5, got 4$"):
+        checks.whole("n", 4, 5)

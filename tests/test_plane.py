@@ -33,3 +33,27 @@ def test_lattice_lines_run_along_one_coordinate_and_meet():
 def test_bad_extents_are_refused(extent):
     with pytest.raises(ValueError, match="extent must be"):
         box(extent)
+
+
+@pytest.mark.parametrize("extent", [2, 2.0, (-2, 2, -2, 2)])
+def test_a_number_stands_for_a_square_round_0(extent):
+    assert box(extent) == (-2, 2, -2, 2)
+
+
+@pytest.mark.parametrize(
+    "extent",
+    [(0, 0, 0, 1), (0, 1, 1, 1), (0, 1, 1, 0), (0, 1, 0, 1, 2), (0, 1, -float("inf"), 1)],
+)
+def test_both_pairs_of_an_extent_rise_and_are_finite(extent):
+    with pytest.raises(ValueError, match="extent must be"):
+        box(extent)
+
+
+def test_a_lattice_fills_its_box_with_lines_at_even_distances():
+    lines = lattice((0, 8, -3, 1), 3, 2)
+    assert lines.shape == (2, 3, 5, 2)
+    assert lines[0, :, 0].tolist() == [[0, -3], [0, -1], [0, 1]]
+    assert lines[0, 1, :, 0].tolist() == [0, 2, 4, 6, 8]
+    assert lines[1, :, 0].tolist() == [[0, -3], [4, -3], [8, -3]]
+    assert lines[1, 1, :, 1].tolist() == [-3, -2, -1, 0, 1]
+    assert torch.equal(lattice(1.0), lattice(1.0, 13, 4)) and lattice(1.0).shape == (2, 13, 49, 2)

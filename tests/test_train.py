@@ -1,5 +1,6 @@
 """The training loop: minibatches cover the data, Adam finds a known minimum, NaN is named."""
 
+import itertools
 import math
 
 import pytest
@@ -83,3 +84,69 @@ def test_an_infinite_loss_is_named():
     weight = torch.ones(1, requires_grad=True)
     with pytest.raises(FloatingPointError, match=r"became inf at step 1$"):
         fit(lambda b: (weight * 0 + b).sum(), [weight], [torch.tensor(v) for v in (1.0, math.inf)])
+
+
+def steps_of(**options):
+    """The way of one weight of slope 1 under Adam, whose steps are then lr long each."""
+    weight = torch.zeros((), requires_grad=True)
+    way = [0.0]
+
+    def loss(batch):
+        way.append(weight.item())
+        return weight * batch
+
+    fit(loss, [weight], [torch.tensor(1.0)] * 4, **options)
+    return [a - b for a, b in itertools.pairwise([*way[1:], weight.item()])]
+
+
+def test_steps_are_a_thousandth_long_and_stay_so_unless_told():
+    assert steps_of() == pytest.approx([1e-3] * 4, rel=1e-4) == steps_of(lr=1e-3)
+    assert steps_of(lr=0.5) == pytest.approx([0.5] * 4, rel=1e-4)
+
+
+def test_with_a_number_of_steps_they_shorten_along_half_a_cosine():
+    expected = [0.1 * (1 + math.cos(math.pi * k / 4)) / 2 for k in range(4)]
+    assert steps_of(lr=0.1, n_steps=4) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_gradient_is_clipped_to_the_norm_that_is_given():
+    """Seen in Adam's first moment by what a later, smaller gradient does to the step."""
+    seen = []
+    weight = torch.zeros(2, requires_grad=True)
+    weight.register_hook(lambda _: None)
+
+    class Spy(torch.optim.AdamW):
+        def step(self, *given):
+            seen.append(weight.grad.norm().item())
+            return super().step(*given)
+
+    batches = [torch.tensor([30.0, 40.0]), torch.tensor([0.3, 0.4])]
+    original, torch.optim.AdamW = torch.optim.AdamW, Spy
+    try:
+        fit(lambda b: (weight * b).sum(), [weight], batches, clip=5.0)
+        fit(lambda b: (weight * b).sum(), [weight], batches)
+    finally:
+        torch.optim.AdamW = original
+    assert seen == pytest.approx([5.0, 0.5, 50.0, 0.5], rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_within_a_hundred_steps():
+    asked = []
+
+    def loss(batch):
+        asked.append(0)
+        return (weight * 0 + batch).sum()
+
+    weight = torch.ones(1, requires_grad=True)
+    batches = [torch.tensor(1.0 if step != 3 else math.nan) for step in range(500)]
+    with pytest.raises(FloatingPointError, match=r"became nan at step 3$"):
+        fit(loss, [weight], batches)
+    assert len(asked) == 101
+
+
+def test_vectors_alone_and_matrices_alone_can_be_trained():
+    for shape in ((2, 2), (2,), (), (2, 1, 2)):
+        weight = torch.ones(shape, requires_grad=True)
+        fit(lambda b, w=weight: 0 * w.sum(), iter([weight]), [torch.zeros(1)], weight_decay=1.0)
+        decays = len(shape) >= 2
+        assert torch.allclose(weight, torch.full(shape, 1 - 1e-3 if decays else 1.0))

@@ -219,7 +219,7 @@ def test_queries_are_what_the_reviews_of_a_class_say_most():
 
 
 def test_nobody_asks_for_a_class_that_no_item_has_or_for_its_own_name_twice():
-    """An item is of the class that most of its reviews name; "denim denim" says no more than one."""
+    """An item is of the class that most of its reviews name; "denim denim" is "denim"."""
     rows = [(1, "denim", "soft denim", "Denim", "Bottoms")] * 2
     rows += [(1, "denim", "soft", "Swim", "Intimate"), (2, "lace", "warm", "Knits", "Tops")]
     items, uses = catalogue.items(table(rows), n_brands=2, cold=0.0, generator=generator())
