@@ -78,8 +78,8 @@ def pairs_in_order(score, positive, negative):
     ],
 )
 def test_auc_pair_by_pair(score, positive, negative):
-    found = auc(*(torch.tensor(x).double() for x in (score, positive, negative)))
-    assert found == pytest.approx(pairs_in_order(score, positive, negative), abs=1e-15)
+    found = auc(*(torch.tensor(x, dtype=torch.float64) for x in (score, positive, negative)))
+    assert found == pytest.approx(pairs_in_order(score, positive, negative), abs=1e-12)
 
 
 def test_auc_counts_weights_in_double_precision():
