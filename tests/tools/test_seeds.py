@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupytext
 import pytest
 from small_book import ROOT, edit, executed, notebook, root, tiny
 
 from helpers.claims import margin
-from tools.build import chapters, kernel, seeds
+from tools.build import book, chapters, kernel, seeds
 
 __all__ = ["executed", "root"]  # fixtures
 
@@ -47,19 +48,28 @@ def test_seeds_are_run_and_recorded_once(root, capsys, monkeypatch):
     assert "01_tiny.md: up to date" in capsys.readouterr().out
 
 
-def test_the_checker_of_exercises_costs_no_new_run_of_seeds(root):
-    checker = root / "src" / "helpers" / "exercises"
-    (checker / "tiny").mkdir(parents=True)
-    for name in ("__init__", "check", "tiny/__init__", "tiny/mistakes"):
-        (checker / f"{name}.py").write_text("def check(*_): ...\n")
-    lines = "from helpers.exercises.check import check\nimport helpers.exercises.tiny.mistakes\n"
+@pytest.mark.parametrize("package", ["exercises", "explorables"])
+def test_what_measures_nothing_costs_no_new_run_of_seeds(package, root):
+    folder = root / "src" / "helpers" / package
+    (folder / "tiny").mkdir(parents=True)
+    for name in ("__init__", "base", "tiny/__init__", "tiny/more"):
+        (folder / f"{name}.py").write_text("def check(*_): ...\n")
+    lines = f"from helpers.{package}.base import check\nimport helpers.{package}.tiny.more\n"
     edit(tiny(root), "import random\n", lines + "import random\n")
     before = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
-    (checker / "tiny/mistakes.py").write_text("MORE = 1\n")
+    (folder / "tiny/more.py").write_text("MORE = 1\n")
     after = chapters.stamp(tiny(root), root), seeds.stamp(tiny(root), root)
     assert before[0] != after[0] and before[1] == after[1]
     edit(root / "src" / "helpers" / "base.py", "/ 2", "/ 3")
     assert seeds.stamp(tiny(root), root) != after[1]
+
+
+@pytest.mark.parametrize("source", book.chapters(ROOT), ids=lambda path: path.stem)
+def test_no_claim_is_made_where_an_explorable_is_drawn(source):
+    """What `seeds.stamp` takes for granted."""
+    cells = jupytext.read(source).cells
+    drawn = [cell.source for cell in cells if "explorable" in cell.metadata.get("tags", [])]
+    assert drawn and not any("claim(" in cell for cell in drawn)
 
 
 def test_a_claim_that_fails_on_some_seed_fails_the_run(root, capsys, monkeypatch):

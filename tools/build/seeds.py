@@ -23,7 +23,7 @@ from tools.build.chapters import claims, expanded
 from tools.build.kernel import ChapterError, code, environment, execute, explain
 
 SEEDS = range(5)
-CHECKER = "helpers/exercises/"
+SHOWN = ("helpers/exercises/", "helpers/explorables/")  # what no claim is made of
 LINE = re.compile(r"^SEED = 0$", re.MULTILINE)
 
 
@@ -36,10 +36,11 @@ def stamp(source: Path, root: Path = book.ROOT) -> str:
     """The digest of all that a chapter's claims depend on.
 
     That is what its execution depends on (:func:`tools.build.chapters.stamp`), but for the checker of
-    exercises: it looks at answers and measures nothing, so that a new mistake costs no run.
+    exercises and the explorables: they look at answers and draw, and measure nothing, so that a new
+    mistake or a new button costs no run.
     """
     parts = chapters.stamp(source, root).items()
-    return book.digest({name: part for name, part in parts if not name.startswith(CHECKER)})
+    return book.digest({name: part for name, part in parts if not name.startswith(SHOWN)})
 
 
 def verdict(margins: list[float]) -> str:
